@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -27,6 +28,11 @@ from colearn_learner.cli._support.output import (
     print_line,
     print_table,
     show_steps,
+)
+from colearn_learner.cli._support.reevaluation import (
+    ReevaluationOptions,
+    Scorer,
+    reevaluation_options,
 )
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.cli._support.subcommands import CommandWithSubcommands
@@ -73,12 +79,17 @@ class _Options:
     show_default=True,
     help="The most seconds to wait for each file.",
 )
+@reevaluation_options
 @certificate_options
 @json_option
 @collect(_Options, "options")
 @report_errors
 def audit(
-    *, experiment: ExperimentOptions, certificate: CertificateOptions, options: _Options
+    *,
+    experiment: ExperimentOptions,
+    reevaluation: ReevaluationOptions,
+    certificate: CertificateOptions,
+    options: _Options,
 ) -> None:
     """Check an experiment against its rules, from the chain and the store alone.
 
@@ -90,20 +101,26 @@ def audit(
     """
     with _explain_failures():
         certificate.check(no_files=options.no_files)
+        reevaluation.check(no_files=options.no_files)
     found = experiment.find()
     place = _read_newest(found)
     with _explain_failures(), explain_refusals(place.reference):
         store = None if options.no_files else _open_store(place, options)
         certificate.check_experiment(found)
         ledger = place.open_view()
-        report = _audit(ledger, place.experiment, store, options)
+        scorer = reevaluation.open(ledger, place.experiment, store, options.timeout)
+        report = _audit(ledger, place.experiment, store, options, scorer)
+    scores = None if scorer is None else scorer.compare(report)
     if options.as_json:
-        print_json({"reference": str(place.reference), **report.to_dict()})
+        more = {} if scores is None else {"reevaluation": scores.to_dict()}
+        print_json({"reference": str(place.reference), **report.to_dict(), **more})
     else:
         _print_report(place, report)
-    if store is not None:
-        with _explain_failures():
+    with _explain_failures():
+        if store is not None:
             certificate.write(_make_source(place, report, ledger, store, options))
+        if scores is not None:
+            reevaluation.finish(scores, report, as_json=options.as_json)
     if report.findings:
         raise click.exceptions.Exit(_FOUND)
 
@@ -135,7 +152,11 @@ def _read_newest(place: Place) -> Place:
 
 
 def _audit(
-    ledger: LedgerView, experiment: ExperimentId, store: ContentStore | None, options: _Options
+    ledger: LedgerView,
+    experiment: ExperimentId,
+    store: ContentStore | None,
+    options: _Options,
+    scorer: Scorer | None,
 ) -> AuditReport:
     from colearn_ledger.audit import audit_experiment
 
@@ -146,6 +167,7 @@ def _audit(
             experiment,
             timeout=options.timeout,
             report_progress=lambda progress: show(_describe_progress(progress)),
+            on_weights=None if scorer is None else partial(scorer.score, show=show),
         )
 
 

@@ -11,7 +11,7 @@ import click
 
 from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.connect import Place, open_content_store
-from colearn_learner.cli._support.errors import need, report_errors
+from colearn_learner.cli._support.errors import report_errors
 from colearn_learner.cli._support.options import (
     ExperimentOptions,
     experiment_argument,
@@ -27,6 +27,7 @@ from colearn_learner.cli._support.output import (
     show_count,
     show_spinner,
 )
+from colearn_learner.cli._support.plots import check_plot
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_ledger.protocol import LedgerError
 
@@ -121,7 +122,7 @@ def history(*, experiment: ExperimentOptions, output: _Output) -> None:
     """
     _check_combination(output)
     if output.plot is not None:
-        _check_plot(output.plot)
+        check_plot(output.plot)
     place = experiment.find()
     read = _read(place, output)
     if not (read.scores_complete or output.lineage or (output.fees and output.is_for_people)):
@@ -167,18 +168,6 @@ def _print_lines(read: History, round_index: int | None) -> None:
 
     for line in make_lines(read, round_index):
         print_json_line(line)
-
-
-def _check_plot(path: Path) -> None:
-    from colearn_ledger.history.plot import UnknownFormat, check_format
-
-    need("matplotlib")
-    try:
-        check_format(path)
-    except UnknownFormat as error:
-        raise click.UsageError(str(error)) from error
-    if not path.absolute().parent.is_dir():
-        raise click.UsageError(f"the folder of {path} does not exist; create it first")
 
 
 def _read(place: Place, output: _Output) -> History:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from colearn_ledger.audit.auditing import Progress, Stage, audit_experiment
+from colearn_ledger.audit.files import CheckedWeights
 from colearn_ledger.audit.findings import AuditCounts, AuditReport, Finding, FindingKind
 from colearn_ledger.audit.reading import ChangingLedger
 
@@ -10,6 +11,7 @@ __all__ = [
     "AuditCounts",
     "AuditReport",
     "ChangingLedger",
+    "CheckedWeights",
     "Finding",
     "FindingKind",
     "Progress",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from colearn_ledger.audit.comparing import compare_state
-from colearn_ledger.audit.files import FileAuditor
+from colearn_ledger.audit.files import FileAuditor, OnWeights
 from colearn_ledger.audit.findings import AuditReport
 from colearn_ledger.audit.reading import Snapshot, read_origins, read_snapshot
 from colearn_ledger.audit.replay import Replay, Replayed
@@ -43,6 +43,7 @@ def audit_experiment(
     *,
     timeout: float | None = None,
     report_progress: ReportProgress = lambda _: None,
+    on_weights: OnWeights | None = None,
 ) -> AuditReport:
     """Audit an experiment. A view of the ledger suffices; no wallet is needed.
 
@@ -52,6 +53,8 @@ def audit_experiment(
         experiment: the id of the experiment.
         timeout: limit on the time to fetch each file, in seconds.
         report_progress: called while the audit goes on. An error that it raises ends the audit.
+        on_weights: called with all weights that fit the schema, in order, for example to score
+            them.
 
     Raises:
         UnknownExperiment: the ledger has no such experiment.
@@ -87,6 +90,7 @@ def audit_experiment(
             counts,
             timeout=timeout,
             report_done=lambda done: report_progress(Progress(Stage.FILES, done, total)),
+            on_weights=on_weights,
         ).run(replayed.announced)
         findings += audit.findings
         unchecked += audit.unchecked

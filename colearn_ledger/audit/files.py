@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from colearn_ledger.audit.findings import AuditCounts, Finding, FindingKind, describe
 from colearn_ledger.audit.reading import Snapshot
 from colearn_ledger.protocol import Announced, ContentRef, LedgerError, Merge, Round
 from colearn_ledger.spec import MAX_SPEC_SIZE, ExperimentSpec, SpecError
 from colearn_ledger.weights.announced import TOPIC
-from colearn_ledger.weights.codec import decode_weights
+from colearn_ledger.weights.codec import DecodedWeights, decode_weights
 from colearn_ledger.weights.errors import NothingToMerge, WeightsError
 from colearn_ledger.weights.fetching import fetch_files, file_name, is_intact
 from colearn_ledger.weights.merge import AcceptedFile, merge_files, select_usable
@@ -46,6 +47,32 @@ class FileAudit:
     known: set[ContentRef] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedWeights:
+    """Weights that were fetched and checked.
+
+    Args:
+        round: the round that they were proposed in; None for the initial weights.
+        slots: the proposals of which they are made: one, several whose mean they are, or none for
+            the initial weights.
+        content: the file's reference.
+        accepted: whether the proposals were accepted.
+        current: whether they became the group's weights.
+        weights: the tree of arrays, which nobody else uses.
+    """
+
+    round: int | None
+    slots: tuple[int, ...]
+    content: ContentRef
+    accepted: bool
+    current: bool
+    weights: Any
+
+
+OnWeights = Callable[[CheckedWeights], None]
+"""Called with all weights that fit the schema, in order. An error that it raises ends the audit."""
+
+
 class FileAuditor:
     """Checks the files that a contract's state names.
 
@@ -55,6 +82,7 @@ class FileAuditor:
         counts: counts what was checked.
         timeout: limit on the time to fetch each file, in seconds.
         report_done: called with the number of files that were checked.
+        on_weights: called with all usable weights, if given.
     """
 
     def __init__(
@@ -65,11 +93,13 @@ class FileAuditor:
         *,
         timeout: float | None,
         report_done: Callable[[int], None],
+        on_weights: OnWeights | None = None,
     ) -> None:
         self._store = store
         self._snapshot = snapshot
         self._timeout = timeout
         self._report_done = report_done
+        self._on_weights = on_weights
         self._schema: WeightsSchema | None = None
         self._now: ContentRef | None = None
         self._is_known = True
@@ -113,19 +143,32 @@ class FileAuditor:
         self._audit.known.add(content)
         for path in self._fetch({"initial weights": content}, folder, None).values():
             # they may be the merged weights of another experiment
-            self._check_weights(path, None, "initial weights", is_accepted=True, is_merged=True)
+            decoded = self._check_weights(
+                path, None, "initial weights", is_accepted=True, is_merged=True
+            )
+            if decoded is not None and self._on_weights is not None:
+                self._on_weights(CheckedWeights(None, (), content, True, True, decoded.weights))
 
     # ------------------------------------------------------------------ rounds
 
     def _check_round(self, round_: Round, folder: Path) -> None:
         contents = {f"proposal of slot {slot}": c for slot, c in round_.contents.items()}
         paths = self._fetch(contents, folder, round_.index)
-        for slot in round_.contents:
-            name = f"proposal of slot {slot}"
-            if name in paths:
-                is_accepted = round_.slots[slot].accepted
-                self._check_weights(paths[name], round_.index, name, is_accepted=is_accepted)
         accepted = [slot.content for slot in round_.slots if slot.accepted and slot.content]
+        for slot, content in round_.contents.items():
+            name = f"proposal of slot {slot}"
+            if name not in paths:
+                continue
+            is_accepted = round_.slots[slot].accepted
+            decoded = self._check_weights(paths[name], round_.index, name, is_accepted=is_accepted)
+            if decoded is not None and self._on_weights is not None:
+                is_current = is_accepted and content == self._find_adopted(accepted)
+                self._on_weights(
+                    CheckedWeights(
+                        *(round_.index, (slot,), content, is_accepted, is_current),
+                        decoded.weights,
+                    )
+                )
         if accepted:
             self._now = self._merge(round_, accepted, folder)
             self._is_known = self._now is not None
@@ -141,26 +184,35 @@ class FileAuditor:
         *,
         is_accepted: bool,
         is_merged: bool = False,
-    ) -> None:
+    ) -> DecodedWeights | None:
+        """Return the weights of a file; `None` if they are defective, or the schema is unknown."""
         if self._schema is None:
-            return
+            return None
         try:
-            data = path.read_bytes()
-            base = decode_weights(data, schema=self._schema, is_merged=is_merged).base
+            data = bytearray(path.read_bytes())
+            decoded = decode_weights(data, schema=self._schema, is_merged=is_merged)
         except WeightsError as error:
             meaning = _DEFECTIVE_ACCEPTED if is_accepted else _DEFECTIVE
             expected = "finite weights of the experiment's schema"
             self._add(FindingKind.FILE, place, name, expected, error, meaning)
-            return
+            return None
+        base = decoded.base
         current = self._now.sha256 if self._now is not None else None
         if is_accepted and place is not None and self._is_known and base and base != current:
             subject = f"weights from which the {name} was trained"
             self._add(FindingKind.MERGE, place, subject, current, base, _WRONG_BASE)
+        return decoded
+
+    def _find_adopted(self, accepted: list[ContentRef]) -> ContentRef | None:
+        """Return the file that a round adopts as it is; `None` if it adopts the mean of several."""
+        if len(accepted) == 1 or self._snapshot.experiment.params.merge == Merge.BEST:
+            return accepted[0]
+        return None
 
     def _merge(self, round_: Round, accepted: list[ContentRef], folder: Path) -> ContentRef | None:
         """Return the weights that a round made current, ``None`` if they cannot be computed."""
-        if len(accepted) == 1 or self._snapshot.experiment.params.merge == Merge.BEST:
-            return accepted[0]
+        if (adopted := self._find_adopted(accepted)) is not None:
+            return adopted
         if self._schema is None:
             return None
         schema = self._schema
@@ -178,7 +230,22 @@ class FileAuditor:
         except NothingToMerge:  # the defects were reported with the files
             return None
         self._audit.counts.merges += 1
+        self._pass_merged(round_, [each.content for each in usable], content, merged)
         return content
+
+    def _pass_merged(
+        self, round_: Round, parts: list[ContentRef], content: ContentRef, path: Path
+    ) -> None:
+        if self._on_weights is None:
+            return
+        slots = tuple(
+            number
+            for number, slot in enumerate(round_.slots)
+            if slot.accepted and slot.content in parts
+        )
+        data = bytearray(path.read_bytes())
+        decoded = decode_weights(data, schema=self._schema, is_merged=True)
+        self._on_weights(CheckedWeights(round_.index, slots, content, True, True, decoded.weights))
 
     # ------------------------------------------------------------------ announcements
 

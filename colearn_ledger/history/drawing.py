@@ -7,10 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from colearn_ledger.history.cells import (
+    draw_frames,
+    escape_text,
+    finish_axes,
+    measure_cell,
+    name_rows,
+    separate_cells,
+    shorten_name,
+)
 from colearn_ledger.history.chart import Chart, Point, SidePanel
 from colearn_ledger.history.marks import Mark, explain_marks
 from colearn_ledger.optional import import_optional
-from colearn_ledger.text.escaping import escape_controls
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +41,6 @@ _CELLS = {
 _MOST_MARKS = 30_000
 """The most cells with marks; smaller ones could not be read, and would make a page huge."""
 
-_NAME_HEIGHT = 11.0  # points that a learner's name needs
-_LONGEST_NAME = 18
 _LABEL_HEIGHT = 0.04  # of a number beside the scores, as a share of their height
 _LOG_FROM = 4.0
 """The ratio of a loss's largest to its smallest value from which the axis is logarithmic."""
@@ -76,16 +82,17 @@ def draw_scores(axes: Axes, chart: Chart) -> None:
     if chart.group:
         low, high, test, group = map(_repeat_last, (chart.low, chart.high, chart.test, chart.group))
         what = "the group's model"
-        axes.fill_between(
-            x,
-            low,
-            high,
-            step="post",
-            color=_BAND,
-            alpha=0.1,
-            linewidth=0,
-            label="lowest to highest learner",
-        )
+        if any(map(math.isfinite, low)):
+            axes.fill_between(
+                x,
+                low,
+                high,
+                step="post",
+                color=_BAND,
+                alpha=0.1,
+                linewidth=0,
+                label="lowest to highest learner",
+            )
         line: dict[str, Any] = {"drawstyle": "steps-post", "label": f"{what}, on test records"}
         axes.plot(x, test, color=_TEST, linewidth=1, linestyle="--", **line)
         axes.plot(x, group, color=_GROUP, linewidth=2, **{**line, "label": what})
@@ -94,14 +101,15 @@ def draw_scores(axes: Axes, chart: Chart) -> None:
         axis.apply(axes)
         _draw_points(axes, chart.points, axis)
         _label_ends(axes, chart)
-    axes.set_ylabel(_escape(chart.score) + (" (log scale)" if axis and axis.logarithmic else ""))
-    axes.set_title(_escape(chart.title), loc="left", fontsize=11, pad=34)
+    scale = " (log scale)" if axis and axis.logarithmic else ""
+    axes.set_ylabel(escape_text(chart.score) + scale)
+    axes.set_title(escape_text(chart.title), loc="left", fontsize=11, pad=34)
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
     axes.set_axisbelow(True)
     where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0)}
     if axes.get_legend_handles_labels()[1]:
         axes.legend(**where, fontsize=8, frameon=False, ncols=3, borderpad=0.2)
-    _finish(axes, chart)
+    finish_axes(axes, chart)
 
 
 def draw_votes(axes: Axes, chart: Chart) -> None:
@@ -117,20 +125,16 @@ def draw_votes(axes: Axes, chart: Chart) -> None:
         columns = [[to_rgb(_CELLS[mark][0]) for mark in marks] for marks in chart.marks]
         rows = [list(row) for row in zip(*columns, strict=True)]
         axes.imshow(rows, extent=extent, aspect="auto", interpolation="nearest")
-    cell = _measure_cell(axes, max(n_rounds, 1), max(n_learners, 1))
+    cell = measure_cell(axes, max(n_rounds, 1), max(n_learners, 1))
     if n_rounds * n_learners <= _MOST_MARKS:
         _draw_marks(axes, chart, size=min(11.0, 0.72 * min(cell)))
-    _draw_frames(axes, chart, width=min(1.8, 0.18 * min(cell)))
-    _separate_cells(axes, chart, width=min(1.5, 0.12 * min(cell)))
-    every = math.ceil(_NAME_HEIGHT / cell[1])
-    named = range(0, n_learners, every)
-    axes.set_yticks(named, [_shorten_name(chart.learners[n]) for n in named], fontsize=8)
-    axes.set_ylim(max(n_learners, 1) - 0.5, -0.5)
+    draw_frames(axes, chart, width=min(1.8, 0.18 * min(cell)))
+    separate_cells(axes, chart, width=min(1.5, 0.12 * min(cell)))
+    name_rows(axes, [shorten_name(name) for name in chart.learners], cell[1])
     used = {mark for marks in chart.marks for mark in marks}
     framed = ", framed: its proposal was accepted" if chart.accepted else ""
     axes.set_xlabel(f"round\n{explain_marks(used, plural=chart.plural)}{framed}", fontsize=9)
-    axes.spines[:].set_visible(False)
-    _finish(axes, chart)
+    finish_axes(axes, chart)
 
 
 def draw_panel(axes: Axes, panel: SidePanel) -> None:
@@ -150,11 +154,11 @@ def draw_panel(axes: Axes, panel: SidePanel) -> None:
         place = axes.get_yaxis_transform()
         axes.text(1.03, n, f"{value:.3f}", transform=place, fontsize=9, **style)
     axes.axvline(values[0], color=_ACCEPTED, linewidth=0.8, linestyle=":")
-    axes.set_yticks(y, [_escape(label) for label in labels])
+    axes.set_yticks(y, [escape_text(label) for label in labels])
     axes.set_ylim(len(values) - 0.5, -0.5)
     axes.set_xlim(left, right)
-    axes.set_title(_escape(panel.title), fontsize=11)
-    axes.set_xlabel(_escape(panel.score))
+    axes.set_title(escape_text(panel.title), fontsize=11)
+    axes.set_xlabel(escape_text(panel.score))
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -271,49 +275,5 @@ def _draw_marks(axes: Axes, chart: Chart, size: float) -> None:
             axes.scatter(x, y, s=width**2, marker=marker, color=colour, linewidth=0)
 
 
-def _draw_frames(axes: Axes, chart: Chart, width: float) -> None:
-    from matplotlib.collections import PatchCollection
-    from matplotlib.patches import Rectangle
-
-    corners = [(chart.first + n - 0.44, learner - 0.42) for n, learner in sorted(chart.accepted)]
-    frames = [Rectangle(corner, 0.88, 0.84) for corner in corners]
-    axes.add_collection(
-        PatchCollection(frames, facecolor="none", edgecolor="black", linewidth=width, zorder=3)
-    )
-
-
-def _separate_cells(axes: Axes, chart: Chart, width: float) -> None:
-    line: dict[str, Any] = {"color": "white", "linewidth": width, "zorder": 2}
-    start, n_rounds, n_learners = chart.first - 0.5, chart.n_rounds, len(chart.learners)
-    axes.vlines([start + n for n in range(1, n_rounds)], -0.5, n_learners - 0.5, **line)
-    axes.hlines([n - 0.5 for n in range(1, n_learners)], start, start + n_rounds, **line)
-
-
-def _measure_cell(axes: Axes, n_rounds: int, n_learners: int) -> tuple[float, float]:
-    """Return about how wide and high a cell is, in points."""
-    figure = axes.get_figure(root=True)
-    width, height = (8.0, 6.0) if figure is None else figure.get_size_inches()
-    share = axes.get_position()
-    return 72 * width * share.width / n_rounds, 72 * height * share.height / n_learners
-
-
-def _finish(axes: Axes, chart: Chart) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.set_xlim(chart.first - 0.5, chart.first + max(chart.n_rounds, 1) - 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=20, integer=True, min_n_ticks=1))
-    if axes.spines["left"].get_visible():
-        axes.spines[["top", "right"]].set_visible(False)
-
-
 def _repeat_last(scores: Sequence[float]) -> list[float]:
     return [*scores, scores[-1]]
-
-
-def _shorten_name(name: str) -> str:
-    return _escape(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")
-
-
-def _escape(text: str) -> str:
-    """Escape what matplotlib would interpret or cannot draw in the texts of strangers."""
-    return escape_controls(text, keep="\n").replace("\\", r"\\").replace("$", r"\$")

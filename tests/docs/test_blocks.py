@@ -39,7 +39,7 @@ NOT_RUN_BLOCKS = {
 """Number of blocks per page that are not run: other machines, make, public chains."""
 
 CREATED_FILES = {
-    "audit.md": ("audit.json", "out/statement.dsse.json"),
+    "audit.md": ("audit.json", "gains.png", "out/statement.dsse.json"),
     "quickstart.md": ("rounds.png", "runs/first/history.json"),
     "how-to/follow.md": ("rounds.html", "rounds.csv"),
     "how-to/publish.md": ("release/model.onnx", "release/SHA256SUMS"),
