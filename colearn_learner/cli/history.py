@@ -11,7 +11,7 @@ import click
 
 from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.connect import Place, open_content_store
-from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.errors import need, report_errors
 from colearn_learner.cli._support.options import (
     ExperimentOptions,
     experiment_argument,
@@ -20,6 +20,7 @@ from colearn_learner.cli._support.options import (
 from colearn_learner.cli._support.output import (
     find_width,
     note,
+    print_bytes,
     print_json,
     print_json_line,
     print_rich_lines,
@@ -68,10 +69,10 @@ class _Output:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "jsonl", "csv"]),
+    type=click.Choice(["table", "json", "jsonl", "csv", "parquet"]),
     help="table by default. The others contain all fields; jsonl has one line of JSON for the "
-    "experiment, each round and each announcement. Times are in seconds since the epoch in json "
-    "and jsonl, and in UTC in csv.",
+    "experiment, each round and each announcement, and csv and parquet have a row for each learner "
+    "and slot. Times are in seconds since the epoch in json and jsonl, and in UTC in the others.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
@@ -121,6 +122,8 @@ def history(*, experiment: ExperimentOptions, output: _Output) -> None:
     the contract's state. No key is needed.
     """
     _check_combination(output)
+    if output.form == "parquet":
+        need("pyarrow")
     if output.plot is not None:
         check_plot(output.plot)
     place = experiment.find()
@@ -133,6 +136,8 @@ def history(*, experiment: ExperimentOptions, output: _Output) -> None:
         _print_lines(read, output.round_index)
     elif output.form == "csv":
         print_text(_select_round(read, output).to_csv())
+    elif output.form == "parquet":
+        print_bytes(_select_round(read, output).to_parquet())
     else:
         print_rich_lines(_draw(read, output))
     if output.plot is not None:
@@ -151,8 +156,10 @@ def _check_combination(output: _Output) -> None:
     if len(given) > 1:
         raise click.UsageError("choose one of --lineage, --contributions and --fees")
     chosen = given[0]
-    if output.form == "csv":
-        raise click.UsageError(f"--{chosen} is a table, or `{chosen}` in --format json; not csv")
+    if output.form in ("csv", "parquet"):
+        raise click.UsageError(
+            f"--{chosen} is a table, or `{chosen}` in --format json; not {output.form}"
+        )
     if output.plot is not None:
         raise click.UsageError(f"--{chosen} is not drawn; leave out --plot")
     if output.fees:

@@ -1,4 +1,4 @@
-"""Write an experiment's history as JSON, as JSON Lines, as CSV, and as a DataFrame."""
+"""Write an experiment's history as JSON, JSON Lines, CSV, a Parquet file, and a DataFrame."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from colearn_ledger.optional import import_optional
-from colearn_ledger.protocol import Ballot, Scores, to_dict
+from colearn_ledger.protocol import Ballot, LedgerError, Scores, to_dict
 
 if TYPE_CHECKING:
     from colearn_ledger.history.records import BallotRecord, History, RoundRecord
@@ -45,7 +45,13 @@ _COLUMNS = [
 ]
 
 _TIMES = ("started_at", "proposed_at", "voting_started_at", "reveal_started_at", "closed_at")
+_TEXTS = ("outcome", "proposer", "state", "learner", "ballot", "cid", "sha256")
+_FLAGS = ("accepted", "approves", "by_deadline")
 _SCORES = ("current_vote_score", "current_test_score", "vote_score", "test_score")
+
+
+class TooLargeForParquet(LedgerError):
+    """A history has a number that a Parquet file cannot contain."""
 
 
 def write_json(history: History, round_index: int | None = None) -> str:
@@ -93,6 +99,36 @@ def make_frame(history: History) -> Any:
     for name in _SCORES:
         frame[name] = frame[name].astype(float)
     return frame
+
+
+def write_parquet(history: History) -> bytes:
+    """Return a history as a Parquet file; see `History.to_parquet`."""
+    arrow = import_optional("pyarrow", extra="parquet", purpose="Parquet files")
+    parquet = import_optional("pyarrow.parquet", extra="parquet", purpose="Parquet files")
+    kinds = {
+        **dict.fromkeys(_COLUMNS, arrow.int64()),
+        **dict.fromkeys(_TEXTS, arrow.string()),
+        **dict.fromkeys(_FLAGS, arrow.bool_()),
+        **dict.fromkeys(_SCORES, arrow.float64()),
+        **dict.fromkeys(_TIMES, arrow.timestamp("ms", tz="UTC")),
+    }
+    rows = [
+        {name: _to_milliseconds(value) if name in _TIMES else value for name, value in row.items()}
+        for row in _rows(history)
+    ]
+    file = io.BytesIO()
+    try:
+        table = arrow.Table.from_pylist(rows, schema=arrow.schema(list(kinds.items())))
+        parquet.write_table(table, file)
+    except (arrow.ArrowException, OverflowError) as error:
+        raise TooLargeForParquet(
+            f"a number of the history exceeds 64 bits; use another format ({error})"
+        ) from error
+    return file.getvalue()
+
+
+def _to_milliseconds(seconds: int | None) -> int | None:
+    return None if seconds is None else 1_000 * seconds
 
 
 def _describe_experiment(history: History) -> dict[str, Any]:

@@ -174,6 +174,17 @@ class History:
 
         return write_csv(self)
 
+    def to_parquet(self) -> bytes:
+        """Return the rows of `to_csv` as a Parquet file, with times as timestamps in UTC.
+
+        Raises:
+            MissingPackage: pyarrow is not installed.
+            TooLargeForParquet: a number, such as a time, exceeds 64 bits.
+        """
+        from colearn_ledger.history.documents import write_parquet
+
+        return write_parquet(self)
+
     def to_pandas(self) -> Any:
         """Return the rows of `to_csv` as a DataFrame of `pandas`, with times as timestamps in UTC.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from colearn_ledger.ledger import TransactionCost
@@ -31,6 +34,27 @@ def test_json_lines_contain_the_json(three: LocalNetwork):
     assert first["lineage"] == document["lineage"]
     one = colearn("history", three.reference, "--format", "jsonl", "--round", 1).stdout
     assert [json.loads(line)["type"] for line in one.splitlines()] == ["experiment", "round"]
+
+
+def test_parquet_has_the_rows_of_the_csv(three: LocalNetwork):
+    shown = colearn("history", three.reference, "--format", "parquet")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    rows = pq.read_table(io.BytesIO(shown.stdout_bytes)).to_pylist()
+    texts = colearn("history", three.reference, "--format", "csv").stdout
+    expected = list(csv.DictReader(io.StringIO(texts)))
+    assert [row["sha256"] or "" for row in rows] == [row["sha256"] for row in expected]
+    one = colearn("history", three.reference, "--format", "parquet", "--round", 1).stdout_bytes
+    assert {row["round"] for row in pq.read_table(io.BytesIO(one)).to_pylist()} == {1}
+
+
+def test_binary_file_is_not_written_to_a_terminal(
+    three: LocalNetwork, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda _: True)
+    shown = colearn("history", three.reference, "--format", "parquet")
+    assert shown.exit_code == 2
+    assert "write it to a file with > FILE" in shown.stderr
+    assert shown.stdout_bytes == b""
 
 
 def test_lineage_names_the_proposers_of_each_version(
@@ -71,6 +95,7 @@ def test_contributions_have_gains_in_the_direction_of_the_specification(three: L
         ("--contributions --json", "the JSON always has `contributions`"),
         ("--lineage --format jsonl", "the JSON always has `lineage`; leave out --lineage"),
         ("--lineage --format csv", "--lineage is a table"),
+        ("--fees --format parquet", "in --format json; not parquet"),
         ("--json --format csv", "--json means --format json, not csv; leave one out"),
         ("--json --format jsonl", "--json means --format json, not jsonl; leave one out"),
         ("--json --format table", "--json means --format json, not table; leave one out"),

@@ -23,6 +23,7 @@ _EXTRA_OF = {
     "sklearn": "sklearn",
     "matplotlib": "plot",
     "pandas": "pandas",
+    "pyarrow": "parquet",
     "web3": "evm",
     "wasmtime": "evm",
     "cosmpy": "cosmos",

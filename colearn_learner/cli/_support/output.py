@@ -77,6 +77,17 @@ def print_text(text: str) -> None:
     click.echo(escape_controls(text, keep="\n\t"), nl=False)
 
 
+def print_bytes(data: bytes) -> None:
+    """Write a binary file to standard output.
+
+    Raises:
+        click.UsageError: standard output is a terminal.
+    """
+    if sys.stdout.isatty():
+        raise click.UsageError("this format is not text; write it to a file with > FILE")
+    click.echo(data, nl=False)
+
+
 def note(message: str) -> None:
     """Print one line for people on standard error, to keep it out of results."""
     click.echo(escape_controls(message), err=True)
