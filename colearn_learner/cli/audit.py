@@ -28,8 +28,8 @@ from colearn_learner.cli._support.output import (
     show_steps,
 )
 from colearn_learner.cli._support.refusals import explain_refusals
+from colearn_learner.cli._support.trust import Sources, TrustOptions, trust_options
 from colearn_learner.errors import LearnerError
-from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_ledger.protocol import LedgerError
 
 if TYPE_CHECKING:
@@ -68,26 +68,29 @@ class _Options:
     show_default=True,
     help="The most seconds to wait for each file.",
 )
+@trust_options
 @json_option
 @collect(_Options, "options")
 @report_errors
-def audit(*, experiment: ExperimentOptions, options: _Options) -> None:
+def audit(*, experiment: ExperimentOptions, trust: TrustOptions, options: _Options) -> None:
     """Check an experiment against its rules, from the chain and the store alone.
 
     Replays every event through the rules of the protocol, compares the contract's state with the
     result, fetches and checks every file, and computes every merge again. No key is needed. The
-    node is trusted to return the chain's real blocks.
+    node is trusted to return the chain's real blocks, unless several are compared with --node, or
+    its answers are proved with --prove.
 
     Exit codes: 0 nothing was found, 1 there are findings, 2 the experiment could not be checked.
     """
     place = experiment.find()
+    sources = trust.choose_sources(place)
     with _explain_failures(), explain_refusals(place.reference):
         store = None if options.no_files else _open_store(place, options)
-        report = _audit(place, store, options)
+        report = _audit(sources, store, options)
     if options.as_json:
-        print_json({"reference": str(place.reference), **report.to_dict()})
+        print_json({"reference": str(place.reference), **sources.to_dict(), **report.to_dict()})
     else:
-        _print_report(place, report)
+        _print_report(place, report, sources)
     if report.findings:
         raise click.exceptions.Exit(_FOUND)
 
@@ -108,20 +111,23 @@ def _open_store(place: Place, options: _Options) -> ContentStore:
     return open_content_store(choose_store(options.store, place.network), "auditor", to_read=True)
 
 
-def _audit(place: Place, store: ContentStore | None, options: _Options) -> AuditReport:
+def _audit(sources: Sources, store: ContentStore | None, options: _Options) -> AuditReport:
     from colearn_ledger.audit import audit_experiment
 
-    if isinstance(place.network, EvmNetwork):
-        # events are read up to the last block, so the state has to be that of the last block too
-        place = replace(place, network=replace(place.network, confirmations=1))
     with show_steps("reading the contract") as show:
-        return audit_experiment(
-            place.open_view(),
+        report = audit_experiment(
+            sources.open_first(show),
             store,
-            place.experiment,
+            sources.experiment,
             timeout=options.timeout,
             report_progress=lambda progress: show(_describe_progress(progress)),
         )
+        compared = sources.compare(show)
+    return replace(
+        report,
+        findings=(*report.findings, *compared.findings),
+        unchecked=(*report.unchecked, *compared.unchecked),
+    )
 
 
 def _describe_progress(progress: Progress) -> str:
@@ -129,11 +135,12 @@ def _describe_progress(progress: Progress) -> str:
     return f"{progress.stage.value}: {progress.done:,}{total}"
 
 
-def _print_report(place: Place, report: AuditReport) -> None:
+def _print_report(place: Place, report: AuditReport, sources: Sources) -> None:
     found, counts = report.experiment, report.counts
     print_fields(
         [
             ("experiment", str(place.reference)),
+            *sources.describe(),
             ("name", found.params.name),
             ("status", found.status.name.lower()),
             ("replayed", f"{counts.events:,} events in {counts.rounds:,} rounds"),

@@ -5,14 +5,19 @@ from __future__ import annotations
 from colearn_ledger.audit.auditing import Progress, Stage, audit_experiment
 from colearn_ledger.audit.findings import AuditCounts, AuditReport, Finding, FindingKind
 from colearn_ledger.audit.reading import ChangingLedger
+from colearn_ledger.audit.witnesses import Comparison, NodeNotComparable, Witness, compare_nodes
 
 __all__ = [
     "AuditCounts",
     "AuditReport",
     "ChangingLedger",
+    "Comparison",
     "Finding",
     "FindingKind",
+    "NodeNotComparable",
     "Progress",
     "Stage",
+    "Witness",
     "audit_experiment",
+    "compare_nodes",
 ]
