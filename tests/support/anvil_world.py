@@ -28,7 +28,10 @@ class AnvilWorld(World):
             poll_seconds=0.01,
             websocket="off",
         )
-        return EvmLedger.deploy(self.anvil.url, self.wallets[0], config=config)
+        ledger = EvmLedger.deploy(self.anvil.url, self.wallets[0], config=config)
+        # the block of the creation is the first one with its time
+        json_rpc(self.anvil.url, "evm_increaseTime", 10)
+        return ledger
 
     def pass_time(self) -> None:
         json_rpc(self.anvil.url, "evm_increaseTime", 10)

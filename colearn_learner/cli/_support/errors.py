@@ -25,6 +25,7 @@ _EXTRA_OF = {
     "pandas": "pandas",
     "web3": "evm",
     "wasmtime": "evm",
+    "trie": "evm",
     "cosmpy": "cosmos",
     "grpc": "cosmos",
     "keras": "keras",

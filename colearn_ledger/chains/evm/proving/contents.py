@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 from colearn_ledger.chains.evm.abi import Log
 from colearn_ledger.chains.evm.answers import hexadecimal, object_of, octets, rows
 from colearn_ledger.chains.evm.node import ChainLog
-from colearn_ledger.chains.evm.proving.encoding import encode_receipt, encode_transaction
+from colearn_ledger.chains.evm.proving.encoding import DEPOSIT, encode_receipt, encode_transaction
 from colearn_ledger.chains.evm.proving.headers import Header
 from colearn_ledger.chains.evm.proving.tries import ProofFailed, compute_root
 from colearn_ledger.chains.evm.sent_calls import SentCall
@@ -84,13 +84,19 @@ def _list_logs(
 
 
 def _read_call(header: Header, raw: bytes, fields: Any) -> SentCall:
+    to = fields.get("to")
+    target = None if to is None else to_checksum_address(to)
+    data = octets(fields["input"], "a transaction's data")
+    return SentCall(_find_sender(raw, fields), target, data, header.number)
+
+
+def _find_sender(raw: bytes, fields: Any) -> str:
+    if raw[0] == DEPOSIT:
+        return to_checksum_address(fields["from"])
     try:
-        sender = Account.recover_transaction(raw)
+        return str(Account.recover_transaction(raw))
     except (ValueError, TypeError, LookupError) as error:
         raise ProofFailed(
             f"the sender of transaction {hexadecimal(keccak(raw))} cannot be computed from its "
             f"signature: {error}"
         ) from error
-    to = fields.get("to")
-    target = None if to is None else to_checksum_address(to)
-    return SentCall(sender, target, octets(fields["input"], "a transaction's data"), header.number)

@@ -1,7 +1,8 @@
 """Encode the JSON of headers, transactions and receipts to the bytes that a chain's hashes cover.
 
-The tables have the fields in the order of the forks that added them, up to Osaka. A hash that
-matches proves each field; what is encoded wrongly cannot match.
+The tables have the fields in the order of the forks that added them, up to Osaka, and the deposits
+of rollups of the OP stack. A hash that matches proves each field; what is encoded wrongly cannot
+match.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ _HEADER_OF_FORKS = (
 )
 
 _LEGACY, _BLOB, _SETTING_CODE = 0, 3, 4
+DEPOSIT = 0x7E
+"""The type of transactions without a signature, on rollups of the OP stack."""
+
 _TRANSACTIONS: dict[int, tuple[str, ...]] = {
     _LEGACY: ("nonce", "gasPrice", "gas"),
     1: ("chainId", "nonce", "gasPrice", "gas"),
@@ -64,9 +68,10 @@ def encode_transaction(fields: Fields) -> bytes:
         BadAnswer: a field is malformed or missing, or the transaction is of an unknown type.
     """
     kind = _read_type(fields, "a transaction")
+    if kind == DEPOSIT:
+        return _write_type(kind) + _encode_deposit(fields)
     values: list[Any] = [_number(fields, name) for name in _TRANSACTIONS[kind]]
-    to = fields.get("to")
-    values.append(b"" if to is None else octets(to, "a transaction's target"))
+    values.append(_read_target(fields))
     values += [_number(fields, "value"), octets(fields.get("input"), "a transaction's data")]
     if kind != _LEGACY:
         values.append(_list_accesses(fields))
@@ -95,7 +100,30 @@ def encode_receipt(fields: Fields) -> bytes:
     logs = [_encode_log(log) for log in rows(fields.get("logs"), "a receipt's logs")]
     bloom = octets(fields.get("logsBloom"), "a receipt's bloom")
     values = [first, quantity(fields.get("cumulativeGasUsed"), "a receipt's gas"), bloom, logs]
+    if kind == DEPOSIT and fields.get("depositReceiptVersion") is not None:  # since Canyon
+        names = ("depositNonce", "depositReceiptVersion")
+        values += [quantity(fields.get(name), f"a receipt's {name}") for name in names]
     return _write_type(kind) + bytes(rlp.encode(values))
+
+
+def _encode_deposit(fields: Fields) -> bytes:
+    """Encode a transaction that the chain below a rollup made; it has no signature."""
+    values = [
+        octets(fields.get("sourceHash"), "a deposit's source"),
+        octets(fields.get("from"), "a deposit's sender"),
+        _read_target(fields),
+        quantity(fields.get("mint") or 0, "a deposit's mint"),
+        _number(fields, "value"),
+        _number(fields, "gas"),
+        int(fields.get("isSystemTx") is True),
+        octets(fields.get("input"), "a deposit's data"),
+    ]
+    return bytes(rlp.encode(values))
+
+
+def _read_target(fields: Fields) -> bytes:
+    to = fields.get("to")
+    return b"" if to is None else octets(to, "a transaction's target")
 
 
 def _encode_log(answer: Any) -> list[Any]:
@@ -128,7 +156,7 @@ def _list_authorizations(fields: Fields) -> list[Any]:
 
 def _read_type(fields: Fields, what: str) -> int:
     kind = quantity(fields.get("type", 0), f"the type of {what}")
-    if kind not in _TRANSACTIONS:
+    if kind not in _TRANSACTIONS and kind != DEPOSIT:
         reject_answer(f"{what} of a type that cannot be proved", kind)
     return kind
 
