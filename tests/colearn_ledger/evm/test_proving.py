@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from inspect import getmembers, isfunction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from colearn_ledger.audit import AuditReport, audit_experiment
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused, WrongContract
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger, HttpConfig
+from colearn_ledger.chains.evm.node import Node
 from colearn_ledger.chains.evm.proving import ProofFailed, connect_with_proofs
+from colearn_ledger.chains.evm.proving.node import ProvenNode
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Status, VoteCast
 from colearn_localnet.anvil import Anvil
@@ -116,6 +119,20 @@ def change_values(proof: Any) -> Any:
     """Change the values beside the proofs."""
     slots = [{**each, "value": "0x7"} for each in proof["storageProof"]]
     return {**proof, "storageProof": slots, "storageHash": "0x" + "55" * 32, "balance": "0x1"}
+
+
+def test_every_read_is_proved_or_refused(world: AnvilWorld, proxy: FaultyProxy):
+    others = {name for name, _ in getmembers(Node, isfunction)} - set(vars(ProvenNode))
+    assert {name for name in others if not name.startswith("_")} == {
+        *("call", "latest", "upcoming"),  # made of others
+        "chain_id",  # compared with the network's
+        *("balance", "nonce", "estimate_gas", "tip", "send", "receipt", "whereabouts"),  # to send
+        *("check_with", "recheck"),
+    }
+    contract, events = world.ledger.contract, world.ledger.events(world.experiment)
+    view = connect_with_proofs(proxy.url, contract, trusted=world.head(), config=CONFIG)
+    with pytest.raises(ProofFailed, match="not part of the proof"):
+        view.costs([events[0].transaction])
 
 
 # ---------------------------------------------------------------------- lies

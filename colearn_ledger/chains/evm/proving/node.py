@@ -12,7 +12,7 @@ from web3.providers.base import BaseProvider
 from colearn_ledger.chains.errors import NodeRefused
 from colearn_ledger.chains.evm.answers import object_of, rows
 from colearn_ledger.chains.evm.http_provider import HttpConfig
-from colearn_ledger.chains.evm.node import Block, BlockTag, ChainLog, Node
+from colearn_ledger.chains.evm.node import Block, BlockTag, ChainLog, Node, TransactionReceipt
 from colearn_ledger.chains.evm.proving.contents import prove_contents
 from colearn_ledger.chains.evm.proving.headers import Header, HeaderChain
 from colearn_ledger.chains.evm.proving.state import ProvenState
@@ -126,6 +126,10 @@ class ProvenNode(Node):
             found += self._read_contents(headers[start : start + _BLOCKS_AT_ONCE])
         wanted = tuple(topics)
         return [each for each in found if each.log.topics[1 : 1 + len(wanted)] == wanted]
+
+    def receipts(self, transactions: Sequence[str]) -> list[TransactionReceipt | None]:
+        """Refuse, as what a transaction cost is not part of the proof."""
+        raise ProofFailed("what transactions cost is not part of the proof; ask a trusted node")
 
     def _read_contents(self, headers: Sequence[Header]) -> Iterator[ChainLog]:
         blocks = self._ask_all(

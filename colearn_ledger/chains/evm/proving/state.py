@@ -25,7 +25,7 @@ from colearn_ledger.chains.evm.proving.tries import ProofFailed, ProvenTrie
 Ask = Callable[[str, Sequence[Any]], Any]
 """Returns a node's result of a request."""
 
-_GAS = 2**40
+_GAS = 10**9
 """More than any query needs; nobody pays for it."""
 
 _SLOTS_AT_ONCE = 200
