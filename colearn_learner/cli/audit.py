@@ -36,10 +36,10 @@ from colearn_learner.cli._support.reevaluation import (
 )
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.cli._support.subcommands import CommandWithSubcommands
+from colearn_learner.cli._support.trust import Sources, TrustOptions, trust_options
 from colearn_learner.cli.audit_verify import verify
 from colearn_learner.errors import LearnerError
-from colearn_ledger.networks.profiles import EvmNetwork
-from colearn_ledger.protocol import ExperimentId, LedgerError
+from colearn_ledger.protocol import LedgerError
 
 if TYPE_CHECKING:
     from colearn_ledger.audit import AuditReport, Finding, Progress
@@ -79,6 +79,7 @@ class _Options:
     show_default=True,
     help="The most seconds to wait for each file.",
 )
+@trust_options
 @reevaluation_options
 @certificate_options
 @json_option
@@ -87,6 +88,7 @@ class _Options:
 def audit(
     *,
     experiment: ExperimentOptions,
+    trust: TrustOptions,
     reevaluation: ReevaluationOptions,
     certificate: CertificateOptions,
     options: _Options,
@@ -95,30 +97,33 @@ def audit(
 
     Replays every event through the rules of the protocol, compares the contract's state with the
     result, fetches and checks every file, and computes every merge again. No key is needed. The
-    node is trusted to return the chain's real blocks.
+    node is trusted to return the chain's real blocks, unless several are compared with --node, or
+    its answers are proved with --prove.
 
     Exit codes: 0 nothing was found, 1 there are findings, 2 the experiment could not be checked.
     """
     with _explain_failures():
         certificate.check(no_files=options.no_files)
         reevaluation.check(no_files=options.no_files)
-    found = experiment.find()
-    place = _read_newest(found)
+    place = experiment.find()
+    sources = trust.choose_sources(place)
     with _explain_failures(), explain_refusals(place.reference):
         store = None if options.no_files else _open_store(place, options)
-        certificate.check_experiment(found)
-        ledger = place.open_view()
+        certificate.check_experiment(sources.settled)
+        with show_steps("connecting") as show:
+            ledger = sources.open_first(show)
         scorer = reevaluation.open(ledger, place.experiment, store, options.timeout)
-        report = _audit(ledger, place.experiment, store, options, scorer)
+        report = _audit(sources, ledger, store, options, scorer)
     scores = None if scorer is None else scorer.compare(report)
     if options.as_json:
         more = {} if scores is None else {"reevaluation": scores.to_dict()}
-        print_json({"reference": str(place.reference), **report.to_dict(), **more})
+        described = {"reference": str(place.reference), **sources.to_dict(), **report.to_dict()}
+        print_json({**described, **more})
     else:
-        _print_report(place, report)
+        _print_report(place, report, sources)
     with _explain_failures():
         if store is not None:
-            certificate.write(_make_source(place, report, ledger, store, options))
+            certificate.write(_make_source(sources, report, ledger, store, options))
         if scores is not None:
             reevaluation.finish(scores, report, as_json=options.as_json)
     if report.findings:
@@ -144,16 +149,9 @@ def _open_store(place: Place, options: _Options) -> ContentStore:
     return open_content_store(choose_store(options.store, place.network), "auditor", to_read=True)
 
 
-def _read_newest(place: Place) -> Place:
-    """Return a place whose state is read from the last block, up to which events are read, too."""
-    if not isinstance(place.network, EvmNetwork):
-        return place
-    return replace(place, network=replace(place.network, confirmations=1))
-
-
 def _audit(
+    sources: Sources,
     ledger: LedgerView,
-    experiment: ExperimentId,
     store: ContentStore | None,
     options: _Options,
     scorer: Scorer | None,
@@ -161,18 +159,24 @@ def _audit(
     from colearn_ledger.audit import audit_experiment
 
     with show_steps("reading the contract") as show:
-        return audit_experiment(
+        report = audit_experiment(
             ledger,
             store,
-            experiment,
+            sources.experiment,
             timeout=options.timeout,
             report_progress=lambda progress: show(_describe_progress(progress)),
             on_weights=None if scorer is None else partial(scorer.score, show=show),
         )
+        compared = sources.compare(show)
+    return replace(
+        report,
+        findings=(*report.findings, *compared.findings),
+        unchecked=(*report.unchecked, *compared.unchecked),
+    )
 
 
 def _make_source(
-    place: Place,
+    sources: Sources,
     report: AuditReport,
     ledger: LedgerView,
     store: ContentStore,
@@ -180,7 +184,8 @@ def _make_source(
 ) -> Source:
     from colearn_ledger.audit.certificate import Source
 
-    return Source(str(place.reference), report, ledger, store, options.timeout)
+    reference = str(sources.settled.reference)
+    return Source(reference, report, ledger, store, options.timeout, sources.explain_trust())
 
 
 def _describe_progress(progress: Progress) -> str:
@@ -188,11 +193,12 @@ def _describe_progress(progress: Progress) -> str:
     return f"{progress.stage.value}: {progress.done:,}{total}"
 
 
-def _print_report(place: Place, report: AuditReport) -> None:
+def _print_report(place: Place, report: AuditReport, sources: Sources) -> None:
     found, counts = report.experiment, report.counts
     print_fields(
         [
             ("experiment", str(place.reference)),
+            *sources.describe(),
             ("name", found.params.name),
             ("status", found.status.name.lower()),
             ("replayed", f"{counts.events:,} events in {counts.rounds:,} rounds"),

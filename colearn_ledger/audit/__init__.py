@@ -6,15 +6,20 @@ from colearn_ledger.audit.auditing import Progress, Stage, audit_experiment
 from colearn_ledger.audit.files import CheckedWeights
 from colearn_ledger.audit.findings import AuditCounts, AuditReport, Finding, FindingKind
 from colearn_ledger.audit.reading import ChangingLedger
+from colearn_ledger.audit.witnesses import Comparison, NodeNotComparable, Witness, compare_nodes
 
 __all__ = [
     "AuditCounts",
     "AuditReport",
     "ChangingLedger",
     "CheckedWeights",
+    "Comparison",
     "Finding",
     "FindingKind",
+    "NodeNotComparable",
     "Progress",
     "Stage",
+    "Witness",
     "audit_experiment",
+    "compare_nodes",
 ]

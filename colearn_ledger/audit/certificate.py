@@ -44,6 +44,7 @@ class Source:
         ledger: the ledger that was audited.
         store: the store that was audited.
         timeout: limit on the time to fetch each file, in seconds.
+        trust: a sentence about what the audit believed of the chain.
     """
 
     reference: str
@@ -51,6 +52,7 @@ class Source:
     ledger: LedgerView
     store: ContentStore
     timeout: float | None = None
+    trust: str = "The answers of the nodes were believed."
 
 
 def check_destination(folder: Path) -> None:
@@ -124,10 +126,10 @@ def _write_files(folder: Path, source: Source, key: ECC.EccKey | None) -> Conten
     spec = ExperimentSpec.read(source.store, report.experiment.params.spec, timeout=source.timeout)
     weights = _write_weights(folder, source, spec)
     history = report.history.to_json().encode()
-    card = write_model_card(report, source.reference, spec, weights).encode()
+    card = write_model_card(report, source.reference, spec, weights, source.trust).encode()
     files = {HISTORY: history, MODEL_CARD: card}
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    statement = make_statement(report, source.reference, weights, digests)
+    statement = make_statement(report, source.reference, weights, digests, source.trust)
     files[STATEMENT] = statement
     if key is not None:
         files[ENVELOPE] = sign_payload(statement, key)

@@ -28,6 +28,8 @@ class FindingKind(StrEnum):
     """The store delivered other bytes, or the file cannot be what the experiment requires."""
     MERGE = "merge"
     """An announced merge is not the mean of the accepted files."""
+    NODE = "node"
+    """Several nodes were asked, and one of them contradicts the others."""
     UNAVAILABLE = "unavailable"
     """Nobody serves a file. This does not show that anybody was dishonest."""
 

@@ -24,12 +24,11 @@ _LIMITS = (
     "Scores are what learners reported about their own records. Nobody can check them.",
     "Nobody saw the training data. The card cannot describe who or what is in it.",
     "Accounts are not people: one party may have several.",
-    "The audit trusts the nodes that it read from, as docs/audit.md of colearn-ledger describes.",
 )
 
 
 def write_model_card(
-    report: AuditReport, reference: str, spec: ExperimentSpec, weights: ContentRef
+    report: AuditReport, reference: str, spec: ExperimentSpec, weights: ContentRef, trust: str
 ) -> str:
     """Return the model card.
 
@@ -38,6 +37,7 @@ def write_model_card(
         reference: the experiment's reference.
         spec: the experiment's specification.
         weights: the final weights.
+        trust: a sentence about what the audit believed of the chain.
     """
     parts = [
         *_introduce(report, reference, weights),
@@ -46,6 +46,7 @@ def write_model_card(
         *_describe_training(report, spec),
         *_describe_lineage(report),
         *_describe_audit(report),
+        _escape(trust),
         "## Limits",
         _list(_LIMITS),
         *_explain_verification(),

@@ -56,7 +56,11 @@ class Statement:
 
 
 def make_statement(
-    report: AuditReport, reference: str, weights: ContentRef, digests: Mapping[str, str]
+    report: AuditReport,
+    reference: str,
+    weights: ContentRef,
+    digests: Mapping[str, str],
+    trust: str,
 ) -> bytes:
     """Return the statement as JSON.
 
@@ -65,6 +69,7 @@ def make_statement(
         reference: the experiment's reference.
         weights: the final weights.
         digests: the sha256 of the history and of the model card, by name.
+        trust: a sentence about what the audit believed of the chain.
     """
     document = {
         "_type": STATEMENT_TYPE,
@@ -77,6 +82,7 @@ def make_statement(
             "learners": [_describe_learner(each) for each in report.history.learners],
             "audit": {
                 "audited_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "trust": trust,
                 **{name: report.to_dict()[name] for name in ("checked", "unchecked", "findings")},
             },
             "files": [_describe_file(name, digest) for name, digest in digests.items()],

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from colearn_ledger.chains.cosmos import CosmosConfig
     from colearn_ledger.chains.deployment import DeploymentReceipt
     from colearn_ledger.chains.evm import EvmConfig
+    from colearn_ledger.chains.evm.proving import ProvenView
     from colearn_ledger.ledger import Ledger, LedgerView
 
 
@@ -115,6 +116,14 @@ class Network(ABC):
         return replace(self, contracts=(*others, contract))
 
     @abstractmethod
+    def with_node(self, url: str) -> Self:
+        """Return a copy of the profile that connects to one node: its RPC, or gRPC on Cosmos.
+
+        Raises:
+            InvalidNetwork: the text is not the URL of a node.
+        """
+
+    @abstractmethod
     def is_account(self, text: str) -> bool:
         """Return whether a text looks like an account on this kind of chain."""
 
@@ -183,6 +192,10 @@ class EvmNetwork(Network):
         """Return the chain's id as in CAIP-2."""
         return f"eip155:{self.chain_id}"
 
+    def with_node(self, url: str) -> Self:
+        """Return a copy of the profile that connects to one node."""
+        return replace(self, rpc=url, agree=1)
+
     def is_account(self, text: str) -> bool:
         """Return whether a text is hexadecimal, as accounts on EVM chains are."""
         return text.startswith("0x")
@@ -202,6 +215,27 @@ class EvmNetwork(Network):
         from colearn_ledger.chains.evm import EvmLedger
 
         return EvmLedger.connect(self.rpc, contract, config=self._config())
+
+    def view_with_proofs(
+        self,
+        contract: Account,
+        *,
+        trusted: bytes,
+        report_done: Callable[[int], None] = lambda _: None,
+    ) -> ProvenView:
+        """Connect to a contract through the first node, to read it as of a trusted block.
+
+        `colearn_ledger.chains.evm.proving.connect_with_proofs` describes arguments and errors.
+        """
+        from colearn_ledger.chains.evm.proving import connect_with_proofs
+
+        return connect_with_proofs(
+            self.nodes[0],
+            contract,
+            trusted=trusted,
+            config=self._config(),
+            report_done=report_done,
+        )
 
     def deploy(
         self, wallet: Wallet, *, timeout: float, on_sent: Callable[[str], None]
@@ -251,6 +285,10 @@ class CosmosNetwork(Network):
     def chain(self) -> str:
         """Return the chain's id as in CAIP-2."""
         return f"cosmos:{self.chain_id}"
+
+    def with_node(self, url: str) -> Self:
+        """Return a copy of the profile that connects to one node."""
+        return replace(self, access=replace(self.access, grpc=url), agree=1)
 
     def is_account(self, text: str) -> bool:
         """Return whether a text has the prefix of accounts on this chain."""

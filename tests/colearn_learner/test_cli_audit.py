@@ -79,7 +79,7 @@ def test_json_has_the_findings(ledger: LyingLedger):
     document = json.loads(result.stdout)
     assert document["reference"] == REFERENCE
     assert set(document) == {
-        *("reference", "version", "experiment", "name", "status"),
+        *("reference", "nodes", "proved", "version", "experiment", "name", "status"),
         *("checked", "unchecked", "findings"),
     }
     assert [(f["kind"], f["round"]) for f in document["findings"]] == [("state", 3)]

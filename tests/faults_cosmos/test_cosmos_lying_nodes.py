@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
+from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetLatestBlockResponse
 
+from colearn_localnet.wasmd import Wasmd
+from tests.support.cosmos_place import BLOCK_TIME
 from tests.support.faults.cosmos_world import CosmosWorld
-from tests.support.faults.grpc_gate import GrpcGate
+from tests.support.faults.grpc_gate import GrpcFault, GrpcGate
 from tests.support.faults.toxiproxy import Toxiproxy
 
 CAREFUL = ("alice", "carol")
@@ -61,3 +68,39 @@ def test_node_that_stopped_following_the_chain_is_not_used(w: CosmosWorld):
         start(w, gate.url)
         gate.freeze("GetLatestBlock")
         complete(w, gate.url, f"{gate.url} lags")
+
+
+def rename_chain(answer: bytes) -> bytes:
+    found = GetLatestBlockResponse.FromString(answer)
+    found.block.header.chain_id = "another-chain"
+    return bytes(found.SerializeToString())
+
+
+def test_node_that_reports_another_chain_later_is_not_used(w: CosmosWorld):
+    with GrpcGate(w.agents["alice"].rpc) as gate:
+        start(w, gate.url)
+        gate.lie("GetLatestBlock", rename_chain)
+        gate.fail(GrpcFault("GetLatestBlock", grpc.StatusCode.INTERNAL, times=2 * len(CAREFUL)))
+        complete(w, gate.url, f"{gate.url} is on chain another-chain")
+
+
+SHORTER = BLOCK_TIME / 5
+
+
+def start_fork(w: CosmosWorld, home: Path) -> Wasmd:
+    """Start a node with a copy of the chain so far, which then makes more blocks than the chain."""
+    [node] = w.place.chain.nodes
+    os.kill(node.process.pid, signal.SIGSTOP)
+    try:
+        shutil.copytree(node.home, home)
+    finally:
+        os.kill(node.process.pid, signal.SIGCONT)
+    return Wasmd(home, release=w.place.chain.release, block_time=SHORTER)
+
+
+def test_node_on_a_longer_fork_is_outvoted(w: CosmosWorld, tmp_path: Path):
+    with GrpcGate(w.agents["alice"].rpc) as gate:
+        start(w, gate.url)
+        with start_fork(w, tmp_path / "fork") as fork:
+            gate.forward_to(fork.grpc)
+            complete(w, gate.url, "its answer about")

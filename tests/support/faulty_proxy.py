@@ -58,7 +58,11 @@ Lie = Callable[[Callable[[], Any], list[Any]], Any]
 
 
 class RpcError(Exception):
-    """An error that a node returns in place of a result."""
+    """An error that a node returns in place of a result; code 3 is a contract's refusal."""
+
+    def __init__(self, message: str, code: int = 3) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass
@@ -201,7 +205,7 @@ class FaultyProxy:
         try:
             return {**answer, "result": lie(lambda: ask()["result"], call["params"])}
         except RpcError as error:
-            return {**answer, "error": {"code": 3, "message": str(error)}}
+            return {**answer, "error": {"code": error.code, "message": str(error)}}
 
     def hang(self) -> None:
         self.wait_until_healed(HANG_SECONDS)

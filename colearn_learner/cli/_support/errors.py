@@ -26,6 +26,7 @@ _EXTRA_OF = {
     "pyarrow": "parquet",
     "web3": "evm",
     "wasmtime": "evm",
+    "trie": "evm",
     "cosmpy": "cosmos",
     "grpc": "cosmos",
     "keras": "keras",

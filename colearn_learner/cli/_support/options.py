@@ -112,19 +112,24 @@ def hash_option(command: Command) -> Command:
         "--hash",
         "expected",
         metavar="HEX",
-        callback=lambda _context, _option, text: _parse_hash(text),
+        callback=lambda _context, _option, text: parse_hash(text, "--hash"),
         help="The hash of the experiment that you agreed to, as printed by colearn experiment "
         "show; no other is joined. [default: the hash of the experiment that REF names now]",
     )(command)
 
 
-def _parse_hash(text: str | None) -> bytes | None:
+def parse_hash(text: str | None, option: str) -> bytes | None:
+    """Return the 32 bytes of a hash, ``None`` without a text.
+
+    Raises:
+        click.BadParameter: the text is not a hash; the error names the option.
+    """
     if text is None:
         return None
     digits = text.removeprefix("0x")
     if len(digits) != 64 or set(digits) - set(string.hexdigits):
         raise click.BadParameter(
-            f"{text!r} is not a hash of 64 hexadecimal digits", param_hint="--hash"
+            f"{text!r} is not a hash of 64 hexadecimal digits", param_hint=option
         )
     return bytes.fromhex(digits)
 

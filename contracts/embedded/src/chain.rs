@@ -6,8 +6,8 @@ use revm::context::result::{EVMError, ExecutionResult};
 use revm::context::{BlockEnv, CfgEnv, TxEnv};
 use revm::database::{CacheDB, EmptyDB};
 use revm::primitives::hardfork::SpecId;
-use revm::primitives::{Address, U256};
-use revm::state::{AccountInfo, EvmState};
+use revm::primitives::{Address, Bytes, U256};
+use revm::state::{AccountInfo, Bytecode, EvmState};
 use revm::{Context, Database, DatabaseCommit, DatabaseRef, ExecuteEvm, MainBuilder, MainContext};
 
 const FORK: SpecId = SpecId::PRAGUE;
@@ -51,6 +51,30 @@ impl Chain {
         AccountInfo {
             code: Some(code),
             ..info
+        }
+    }
+
+    pub fn set_code(&mut self, address: Address, code: Bytes) {
+        let info = AccountInfo::from_bytecode(Bytecode::new_legacy(code));
+        self.state.insert_account_info(address, info);
+    }
+
+    pub fn set_slot(&mut self, address: Address, slot: U256, value: U256) {
+        self.state
+            .insert_account_storage(address, slot, value)
+            .unwrap();
+    }
+
+    /// Execute a call on the present state, without effects, and also return the slots that it read.
+    pub fn trace(&mut self, job: Job) -> (Result<ExecutionResult, Failure>, Vec<(Address, U256)>) {
+        match execute(&mut self.state, job, true) {
+            Ok((result, read)) => {
+                let slots = read.iter().flat_map(|(address, account)| {
+                    account.storage.keys().map(|slot| (*address, *slot))
+                });
+                (Ok(result), slots.collect())
+            }
+            Err(failure) => (Err(failure), vec![]),
         }
     }
 

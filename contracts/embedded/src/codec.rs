@@ -28,6 +28,10 @@ impl<'a> Reader<'a> {
         field.try_into().unwrap()
     }
 
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub fn address(&mut self) -> Address {
         Address::from(self.take::<20>())
     }
@@ -92,6 +96,16 @@ pub fn write_account(info: &AccountInfo) -> Vec<u8> {
     answer.extend(info.nonce.to_be_bytes());
     if let Some(code) = &info.code {
         answer.extend(code.original_byte_slice());
+    }
+    answer
+}
+
+/// Write the number of slots, and the account and the key of each.
+pub fn write_slots(slots: &[(Address, U256)]) -> Vec<u8> {
+    let mut answer = (slots.len() as u32).to_be_bytes().to_vec();
+    for (address, slot) in slots {
+        answer.extend(address);
+        answer.extend(slot.to_be_bytes::<32>());
     }
     answer
 }

@@ -52,6 +52,27 @@ pub extern "C" fn set_balance(length: usize) -> u64 {
     })
 }
 
+/// Set an account's code: address, code.
+#[no_mangle]
+pub extern "C" fn set_code(length: usize) -> u64 {
+    answer(length, |chain, mut reader| {
+        chain.set_code(reader.address(), reader.rest().to_vec().into());
+        vec![]
+    })
+}
+
+/// Set slots of an account's storage: address, and a slot and its value for each.
+#[no_mangle]
+pub extern "C" fn set_storage(length: usize) -> u64 {
+    answer(length, |chain, mut reader| {
+        let address = reader.address();
+        while !reader.rest().is_empty() {
+            chain.set_slot(address, reader.word(), reader.word());
+        }
+        vec![]
+    })
+}
+
 /// Return an account's balance, nonce and code: address.
 #[no_mangle]
 pub extern "C" fn account(length: usize) -> u64 {
@@ -75,5 +96,17 @@ pub extern "C" fn call(length: usize) -> u64 {
     answer(length, |chain, mut reader| {
         let height = reader.number();
         codec::write_outcome(chain.call(height, reader.transaction()))
+    })
+}
+
+/// Execute a call on the present state and discard its effects; the answer begins with the slots of
+/// storage that it read: chain id, transaction, block.
+#[no_mangle]
+pub extern "C" fn trace(length: usize) -> u64 {
+    answer(length, |chain, mut reader| {
+        let (outcome, slots) = chain.trace(reader.transaction());
+        let mut answer = codec::write_slots(&slots);
+        answer.extend(codec::write_outcome(outcome));
+        answer
     })
 }

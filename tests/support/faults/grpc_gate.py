@@ -50,6 +50,7 @@ class GrpcGate(grpc.GenericRpcHandler):
         self._holds = Holds()
         self._faults: list[GrpcFault] = []
         self._frozen: dict[str, bytes | None] = {}
+        self._lies: dict[str, Callable[[bytes], bytes]] = {}
 
     @property
     def url(self) -> str:
@@ -68,6 +69,17 @@ class GrpcGate(grpc.GenericRpcHandler):
         """Answer all further requests of a method as the next one."""
         with self._lock:
             self._frozen[method] = None
+
+    def lie(self, method: str, change: Callable[[bytes], bytes]) -> None:
+        """Change all further answers of a method."""
+        with self._lock:
+            self._lies[method] = change
+
+    def forward_to(self, target: str) -> None:
+        """Forward all further requests to another node."""
+        with self._lock:
+            self._channel, replaced = grpc.insecure_channel(urlsplit(target).netloc), self._channel
+        replaced.close()
 
     @property
     def faults_left(self) -> int:
@@ -90,6 +102,7 @@ class GrpcGate(grpc.GenericRpcHandler):
         if hold is not None and not hold.answer and not hold.wait_for_decision():
             context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
         answer = self._keep_frozen(method, self._forward(forward, request, context))
+        answer = self._lies.get(method, bytes)(answer)
         if hold is not None and hold.answer and not hold.wait_for_decision():
             context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
         return answer if fault is None else self._break(fault, context)

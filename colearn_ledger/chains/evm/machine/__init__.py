@@ -7,7 +7,7 @@ one chain per instance. It has no clock, no entropy and no access to this machin
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -19,6 +19,7 @@ _TRANSACTION = struct.Struct(">Q20s?20s32sQ16s16sQ")
 _BLOCK = struct.Struct(">QQQQ32s")
 _OUTCOME = struct.Struct(">BQQ20sI")
 _LOG = struct.Struct(">20sB")
+_SLOT = struct.Struct(">20s32s")
 _NUMBER = struct.Struct(">Q")
 _LENGTH = struct.Struct(">I")
 
@@ -119,6 +120,15 @@ class Machine:
         """Set an account's balance, in wei."""
         self._run("set_balance", address + balance.to_bytes(32, "big"))
 
+    def set_code(self, address: bytes, code: bytes) -> None:
+        """Set the code of an account; the account becomes a new one in all other respects."""
+        self._run("set_code", address + code)
+
+    def set_storage(self, address: bytes, values: Mapping[int, int]) -> None:
+        """Set the values of slots of an account's storage."""
+        words = (each.to_bytes(32, "big") for pair in values.items() for each in pair)
+        self._run("set_storage", address + b"".join(words))
+
     def account(self, address: bytes) -> AccountState:
         """Return the present state of an account."""
         answer = self._run("account", address)
@@ -134,6 +144,20 @@ class Machine:
         return _read_outcome(
             self._run("call", _NUMBER.pack(height) + self._pack(transaction, block))
         )
+
+    def trace(
+        self, transaction: Transaction, block: BlockContext
+    ) -> tuple[set[tuple[bytes, int]], Outcome]:
+        """Execute a call on the present state, without fees and effects.
+
+        Return the slots of storage that it read, each with its account, and the outcome.
+        """
+        answer = self._run("trace", self._pack(transaction, block))
+        [number] = _LENGTH.unpack_from(answer)
+        end = _LENGTH.size + number * _SLOT.size
+        slots = _SLOT.iter_unpack(answer[_LENGTH.size : end])
+        read = {(address, int.from_bytes(slot, "big")) for address, slot in slots}
+        return read, _read_outcome(answer[end:])
 
     def _pack(self, call: Transaction, block: BlockContext) -> bytes:
         head = _TRANSACTION.pack(
