@@ -240,3 +240,39 @@ def test_proofs_of_a_cosmos_chain_are_refused(cosmos: str):
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 2
     assert "--prove works only on EVM chains so far" in " ".join(result.stderr.split())
+
+
+# ---------------------------------------------------------------------- certificates
+
+
+def read_trust(folder: Path) -> str:
+    statement = json.loads((folder / "statement.json").read_text())
+    return str(statement["predicate"]["audit"]["trust"])
+
+
+def test_certificate_says_which_nodes_were_compared(
+    run: Run, proxies: list[FaultyProxy], tmp_path: Path
+):
+    names = [proxy.url for proxy in proxies]
+    result = run("--certificate", str(tmp_path / "out"), nodes=proxies)
+    assert result.exit_code == 0, result.output
+    expected = f"These nodes were compared with each other: {', '.join(names)}."
+    assert read_trust(tmp_path / "out") == expected
+    assert "were compared with each other" in (tmp_path / "out" / "model-card.md").read_text()
+
+
+def test_certificate_says_from_which_block_all_was_proved(
+    run: Run, world: AnvilWorld, proxies: list[FaultyProxy], tmp_path: Path
+):
+    result = run(*trust(world), "--certificate", str(tmp_path / "out"), nodes=proxies[:1])
+    assert result.exit_code == 0, result.output
+    assert read_trust(tmp_path / "out").endswith(f", 0x{world.head().hex()}.")
+
+
+def test_node_that_disagrees_prevents_a_certificate(
+    run: Run, proxies: list[FaultyProxy], tmp_path: Path
+):
+    hide_ballot(proxies[1])
+    result = run("--certificate", str(tmp_path / "out"), nodes=proxies)
+    assert result.exit_code == 1
+    assert not (tmp_path / "out").exists()
