@@ -65,16 +65,22 @@ class Origin:
 
     Args:
         sender: the account that sent it.
-        entropy: the 32 random bytes of the ledger at that time.
+        entropy: the 32 random bytes of the ledger at that time; ``None`` if they are not known.
         call: the call of the protocol that it makes; ``None`` if it reaches the contract through
             another contract, so that its data does not show the call.
         arguments: the call's arguments, in the order of `colearn_ledger.calls`.
+        number: the call's position among the calls of its transaction.
+        fault: why the transaction cannot have emitted the event; empty if it can.
+        other_entropy: the entropy on chains of an older kind; a chain does not report its kind.
     """
 
     sender: Account
-    entropy: bytes
+    entropy: bytes | None
     call: Call | None
     arguments: tuple[Any, ...] = ()
+    number: int = 0
+    fault: str = ""
+    other_entropy: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

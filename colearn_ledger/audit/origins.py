@@ -105,6 +105,8 @@ def check_origin(
         counts: counts what was checked.
         place: the event's position among the ballots of its transaction, and their number.
     """
+    if origin.fault:
+        yield "transaction", "the transaction that emitted the event", origin.fault
     if origin.call is None:
         return
     name = origin.call.name

@@ -85,10 +85,18 @@ def read_origins(
 ) -> list[Origin | None]:
     """Return what the ledger recorded of the events' transactions, ``None`` where unknown."""
     origins: list[Origin | None] = []
-    for start in range(0, len(recorded), _EVENTS_AT_ONCE):
-        origins += ledger.read_origins(recorded[start : start + _EVENTS_AT_ONCE])
+    while (start := len(origins)) < len(recorded):
+        origins += ledger.read_origins(recorded[start : _find_end(recorded, start)])
         report_done(len(origins))
     return origins
+
+
+def _find_end(recorded: Sequence[RecordedEvent], start: int) -> int:
+    """Return where a page of events ends; it never separates the events of a transaction."""
+    end = min(start + _EVENTS_AT_ONCE, len(recorded))
+    while end < len(recorded) and recorded[end].transaction == recorded[end - 1].transaction:
+        end += 1
+    return end
 
 
 def _read_pages_of_events(

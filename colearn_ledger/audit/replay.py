@@ -8,10 +8,10 @@ the salts of reveals, comes from the transactions where the ledger offers them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
 
+from colearn_ledger.audit.causes import ACTORS, CALLS
 from colearn_ledger.audit.findings import AuditCounts, Finding, FindingKind, describe
 from colearn_ledger.audit.meanings import meaning_of_event
 from colearn_ledger.audit.origins import check_origin
@@ -21,27 +21,13 @@ from colearn_ledger.protocol import (
     Account,
     Announced,
     BallotSkipped,
-    CancelRequested,
     Event,
-    ExperimentCancelled,
     ExperimentCreated,
-    ExperimentStarted,
-    LearnerAdmitted,
-    LearnerJoined,
-    LearnerLeft,
-    LearnerRemoved,
     LedgerError,
-    Outcome,
-    ProposalDeclined,
     ProtocolError,
-    RevealStarted,
-    RoundClosed,
     RoundStarted,
     SigningDomain,
     VoteCast,
-    VoteCommitted,
-    VotingStarted,
-    WeightsProposed,
 )
 from colearn_ledger.reference.ballots import is_settled
 from colearn_ledger.reference.params import check_params
@@ -227,18 +213,16 @@ class Replay:
         if isinstance(event, Announced):
             accepted = state.accepted
             self._done.announced.append((event, accepted.index if accepted else None))
-        call = _CALLS.get(type(event))
+        call = CALLS.get(type(event))
         if call is None:
             raise LedgerError("no call emits this event first")
         return call(rules, tx, state, event)
 
     def _settle(self, tx: Transaction, number: int) -> list[Event]:
         """Close the round if its vote is settled. A batch is counted before that."""
-        recorded, state = self._events[number], self._done.state
-        if number + 1 < len(self._events):
-            later = self._events[number + 1]
-            if isinstance(later.event, _BALLOTS) and later.transaction == recorded.transaction:
-                return []
+        state = self._done.state
+        if self._is_ballot_of(number + 1, number):
+            return []
         if state is None or not is_settled(state, state.open_round, state.open_round.outstanding):
             return []
         return close_vote(state, tx, by_deadline=False)
@@ -246,13 +230,14 @@ class Replay:
     def _make_transaction(self, number: int) -> Transaction:
         recorded, origin, state = self._events[number], self._origins[number], self._done.state
         event = recorded.event
-        caller = _ACTORS.get(type(event), lambda _: None)(event)
+        caller = ACTORS.get(type(event), lambda _: None)(event)
         if caller is None:
             caller = state.creator if state is not None else Account("")
         if state is not None and state.at_random and self._lacks_salt(event, origin):
             self._done.seed_is_known = False
-        if origin is not None and self._done.seed_is_known:
-            return Transaction(caller, recorded.time, origin.entropy)
+        entropy = None if origin is None else origin.entropy
+        if entropy is not None and self._done.seed_is_known:
+            return Transaction(caller, recorded.time, entropy)
         drawn = self._find_draw(number)
         return Transaction(caller, recorded.time, bytes(32), drawn)
 
@@ -285,13 +270,16 @@ class Replay:
 
     def _check_origin(self, number: int) -> None:
         recorded, origin, state = self._events[number], self._origins[number], self._done.state
-        if origin is None or origin.call is None:
+        if origin is None or (origin.call is None and not origin.fault):
             self._done.without_call += 1
         if origin is None or state is None:
             return
-        later = self._events[number + 1 : number + 3]
-        names = {each.transaction for each in later if isinstance(each.event, RoundStarted)}
-        if state.at_random and recorded.transaction in names:
+        begins = any(
+            self._is_same_call(later, number)
+            and isinstance(self._events[later].event, RoundStarted)
+            for later in (number + 1, number + 2)
+        )
+        if begins and state.at_random and self._done.seed_is_known:
             self._done.counts.selections += 1
         for subject, expected, found in check_origin(
             state, recorded.event, origin, self._domain, self._done.counts, self._place(number)
@@ -303,15 +291,24 @@ class Replay:
         first = last = number
         while first and self._is_ballot_of(first - 1, number):
             first -= 1
-        while last + 1 < len(self._events) and self._is_ballot_of(last + 1, number):
+        while self._is_ballot_of(last + 1, number):
             last += 1
         return number - first, last - first + 1
 
     def _is_ballot_of(self, number: int, other: int) -> bool:
-        """Return whether an event is a ballot in the transaction of another one."""
-        recorded = self._events[number]
-        is_same = recorded.transaction == self._events[other].transaction
-        return is_same and isinstance(recorded.event, _BALLOTS)
+        """Return whether an event is a ballot of the same call as another one."""
+        is_same = self._is_same_call(number, other)
+        return is_same and isinstance(self._events[number].event, _BALLOTS)
+
+    def _is_same_call(self, number: int, other: int) -> bool:
+        """Return whether there is an event of this number, of the same call as another one."""
+        if number >= len(self._events):
+            return False
+        if self._events[number].transaction != self._events[other].transaction:
+            return False
+        calls = (self._origins[each] for each in (number, other))
+        one, two = (each.number if each else 0 for each in calls)
+        return one == two
 
     def _check_order(self, number: int) -> None:
         if number == 0:
@@ -350,51 +347,3 @@ class Replay:
 def _name(event: Event) -> str:
     kind = type(event).__name__
     return "".join(f" {c.lower()}" if c.isupper() else c for c in kind).strip()
-
-
-_Call = Callable[[Rules, Transaction, ExperimentState, Any], list[Event]]
-
-
-def _close(
-    rules: Rules, tx: Transaction, state: ExperimentState, event: RoundClosed
-) -> list[Event]:
-    if event.outcome == Outcome.ABANDONED:
-        return rules.cancel(tx, state.id)
-    return rules.advance(tx, state.id)
-
-
-_CALLS: dict[type[Event], _Call] = {
-    LearnerAdmitted: lambda rules, tx, state, e: rules.admit(tx, state.id, [e.learner]),
-    LearnerJoined: lambda rules, tx, state, e: rules.join(
-        tx, state.id, state.hash, e.encryption_key
-    ),
-    LearnerLeft: lambda rules, tx, state, e: rules.leave(tx, state.id),
-    LearnerRemoved: lambda rules, tx, state, e: rules.remove(tx, state.id, e.learner),
-    ExperimentStarted: lambda rules, tx, state, e: rules.start(tx, state.id),
-    WeightsProposed: lambda rules, tx, state, e: rules.propose(
-        tx, state.id, e.round, e.content, e.scores
-    ),
-    ProposalDeclined: lambda rules, tx, state, e: rules.decline(tx, state.id, e.round),
-    VoteCommitted: lambda rules, tx, state, e: rules.commit(
-        tx, state.id, e.round, state.open_round.proposals or b"", e.commitment
-    ),
-    VotingStarted: lambda rules, tx, state, e: rules.advance(tx, state.id),
-    RevealStarted: lambda rules, tx, state, e: rules.advance(tx, state.id),
-    RoundClosed: _close,
-    Announced: lambda rules, tx, state, e: rules.announce(tx, state.id, e.topic, e.content),
-    CancelRequested: lambda rules, tx, state, e: rules.cancel(tx, state.id),
-    ExperimentCancelled: lambda rules, tx, state, e: rules.cancel(tx, state.id),
-}
-"""The call that emits an event as its first one. The creator makes those without an actor."""
-
-_ACTORS: dict[type[Event], Callable[[Any], Account]] = {
-    LearnerJoined: lambda e: e.learner,
-    LearnerLeft: lambda e: e.learner,
-    WeightsProposed: lambda e: e.proposer,
-    ProposalDeclined: lambda e: e.proposer,
-    VoteCommitted: lambda e: e.learner,
-    VoteCast: lambda e: e.learner,
-    BallotSkipped: lambda e: e.learner,
-    Announced: lambda e: e.learner,
-}
-"""The account that a call's first event names as its caller."""

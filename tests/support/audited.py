@@ -11,6 +11,7 @@ import numpy as np
 
 from colearn_ledger.audit import AuditReport, audit_experiment
 from colearn_ledger.keys.signing import sign_ballot
+from colearn_ledger.ledger import LedgerView
 from colearn_ledger.protocol import Basis, Merge, Scores, Selection, Vote
 from colearn_ledger.weights.codec import write_weights
 from tests.support.joining import join
@@ -73,6 +74,15 @@ def play_signed(folder: Path, kind: str) -> World:
 def audit(world: World, ledger: LyingLedger | None = None, store: Any = None) -> AuditReport:
     """Audit an experiment through a ledger and a store, which are honest by default."""
     return audit_experiment(ledger or world.ledger, store or world.store(0), world.experiment)
+
+
+def audit_all(ledger: LedgerView) -> None:
+    """Audit all honest experiments of a ledger without their files, and compare every event."""
+    for experiment in ledger.experiments():
+        report = audit_experiment(ledger, None, experiment.id)
+        assert report.findings == ()
+        assert report.unchecked == ("All files: no store was given.",)
+        assert report.counts.events == len(ledger.events(experiment.id))
 
 
 def is_in_audited_round(row: Any) -> bool:

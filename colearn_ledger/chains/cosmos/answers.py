@@ -58,13 +58,13 @@ def check_flag(value: Any) -> bool:
     return value
 
 
-def parse_base64(value: Any, length: int = 32) -> bytes:
-    """Decode exactly ``length`` bytes from base64."""
+def parse_base64(value: Any, length: int | None = 32) -> bytes:
+    """Decode base64; exactly ``length`` bytes unless it is ``None``."""
     try:
         found = base64.b64decode(check_text(value), validate=True)
     except binascii.Error:
         _refuse(value, "base64")
-    if len(found) != length:
+    if length is not None and len(found) != length:
         _refuse(value, f"{length} bytes in base64")
     return found
 

@@ -20,6 +20,7 @@ from colearn_ledger.chains.cosmos.gas import find_experiment
 from colearn_ledger.chains.cosmos.heads import subscribe
 from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.chains.cosmos.node_group import open_node
+from colearn_ledger.chains.cosmos.origins import read_origins
 from colearn_ledger.chains.cosmos.records import Block, ContractInfo, Executed, read_cost
 from colearn_ledger.chains.cosmos.sender import Draft, Sender
 from colearn_ledger.chains.cosmos.transactions import (
@@ -117,8 +118,8 @@ class DeployedContract(ContractConnection[Refused]):
         return costs
 
     def read_origins(self, recorded: Sequence[RecordedEvent]) -> list[Origin | None]:
-        """Return ``None`` for every event: transactions are not read from Cosmos chains yet."""
-        return [None for _ in recorded]
+        """Return the senders, calls and entropies of the events' transactions."""
+        return read_origins(self.node, self.contract, recorded)
 
     def wait_past(self, seen: Head | None, timeout: float) -> Block | None:
         """Return the head once it is not ``seen``; otherwise after ``timeout`` seconds."""

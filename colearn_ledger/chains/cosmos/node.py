@@ -43,8 +43,10 @@ from colearn_ledger.chains.cosmos.records import (
     Block,
     ContractInfo,
     Executed,
+    FullBlock,
     decode_block,
     decode_fields,
+    decode_full_block,
     decode_number,
     decode_transaction,
 )
@@ -152,13 +154,18 @@ class Node(CheckedNode):
 
     def block(self, height: int) -> Block | None:
         """Return a block, ``None`` if the node does not have it."""
+        found = self.full_block(height)
+        return None if found is None else found.block
+
+    def full_block(self, height: int) -> FullBlock | None:
+        """Return a block with its transactions, ``None`` if the node does not have it."""
         request = GetBlockByHeightRequest(height=height)
         try:
-            found = decode_block(self._ask(self._blocks.GetBlockByHeight, request))
+            found = decode_full_block(self._ask(self._blocks.GetBlockByHeight, request))
         except NodeRefused:  # pruned, or not yet created
             return None
-        if found.height != height:
-            raise BadAnswer(f"{self.name} returned block {found.height} instead of block {height}")
+        if (given := found.block.height) != height:
+            raise BadAnswer(f"{self.name} returned block {given} instead of block {height}")
         return found
 
     # ------------------------------------------------------------------ accounts
@@ -267,9 +274,18 @@ class Node(CheckedNode):
 
     def executions(self, contract: Account, first: int, last: int) -> list[Executed]:
         """Return the transactions that executed a contract in a range of blocks, in order."""
-        query = (
+        found = self._find_transactions(
             f"execute._contract_address='{contract}' AND tx.height>={first} AND tx.height<={last}"
         )
+        if any(not first <= item.height <= last for item in found):
+            raise BadAnswer(f"{self.name} returned transactions outside of the requested blocks")
+        return found
+
+    def executed_in(self, height: int) -> list[Executed]:
+        """Return the transactions of a block, including those that failed."""
+        return self._find_transactions(f"tx.height={height}")
+
+    def _find_transactions(self, query: str) -> list[Executed]:
         found: list[Executed] = []
         for page in range(1, 1_000_000):
             answer = self._ask(self._transactions.GetTxsEvent, _request_page(query, page))
@@ -277,8 +293,6 @@ class Node(CheckedNode):
             total = answer.total or answer.pagination.total
             if len(answer.tx_responses) < _PAGE or len(found) >= total:
                 break
-        if any(not first <= item.height <= last for item in found):
-            raise BadAnswer(f"{self.name} returned transactions outside of the requested blocks")
         return found
 
     # ------------------------------------------------------------------ requests

@@ -13,7 +13,7 @@ from colearn_ledger.chains.config import check_chain_id
 from colearn_ledger.chains.cosmos.config import CosmosConfig
 from colearn_ledger.chains.cosmos.errors import classify_refusal
 from colearn_ledger.chains.cosmos.node import Node
-from colearn_ledger.chains.cosmos.records import Block, ContractInfo, Executed
+from colearn_ledger.chains.cosmos.records import Block, ContractInfo, Executed, FullBlock
 from colearn_ledger.chains.errors import Refusal
 from colearn_ledger.chains.node_pool import NodePool, hash_of
 from colearn_ledger.protocol import Account, InvalidParameter
@@ -94,6 +94,14 @@ class NodeGroup(Node):
         )
         return found
 
+    def full_block(self, height: int) -> FullBlock | None:
+        """Return a block with its transactions, ``None`` if too few nodes have it."""
+        return self._pool.ask(
+            f"the transactions of block {height}",
+            lambda node: node.full_block(height),
+            may_lag=True,
+        )
+
     def account(self, address: Account) -> tuple[int, int]:
         """Return an account's number, and the sequence that enough nodes have reached."""
         return min(self._pool.collect("an account", lambda node: node.account(address)))
@@ -151,6 +159,14 @@ class NodeGroup(Node):
         return self._pool.ask(
             f"the transactions of blocks {first} to {last}",
             lambda node: node.executions(contract, first, last),
+            key=lambda found: [_outcome_of(executed) for executed in found],
+        )
+
+    def executed_in(self, height: int) -> list[Executed]:
+        """Return the transactions of a block, including those that failed."""
+        return self._pool.ask(
+            f"the results of block {height}",
+            lambda node: node.executed_in(height),
             key=lambda found: [_outcome_of(executed) for executed in found],
         )
 

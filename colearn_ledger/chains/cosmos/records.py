@@ -15,6 +15,7 @@ from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.ledger import TransactionCost
 from colearn_ledger.protocol import Account
 
+_NANOS = 1_000_000_000
 _COIN = re.compile(r"([0-9]{1,39})([a-zA-Z][a-zA-Z0-9/:._-]{1,127})")
 
 
@@ -33,6 +34,21 @@ class Block:
     def number(self) -> int:
         """Return the height, as other chains name it."""
         return self.height
+
+
+@dataclass(frozen=True, slots=True)
+class FullBlock:
+    """A block with all that a contract's entropy depends on.
+
+    Args:
+        block: its height, hash and time.
+        nanoseconds: its time in nanoseconds since the epoch.
+        transactions: the bytes of its transactions, in order, including those that failed.
+    """
+
+    block: Block
+    nanoseconds: int
+    transactions: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +143,18 @@ def decode_block(answer: Any) -> Block:
     if header.height < 1 or header.time.seconds < 0:
         raise BadAnswer("the node returned a block without a valid height and time")
     return Block(header.height, answer.block_id.hash.hex(), header.time.seconds)
+
+
+def decode_full_block(answer: Any) -> FullBlock:
+    """Decode the answer to a request for a block, with its transactions.
+
+    Raises:
+        BadAnswer: its height or time is not valid.
+    """
+    block, nanos = decode_block(answer), answer.block.header.time.nanos
+    if not 0 <= nanos < _NANOS:
+        raise BadAnswer("the node returned a block without a valid time")
+    return FullBlock(block, block.time * _NANOS + nanos, tuple(answer.block.data.txs))
 
 
 def decode_transaction(response: Any) -> Executed:

@@ -70,6 +70,14 @@ def test_events_are_read_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert ledger.pages == -(-events // 7) + 2  # an empty page ends them, another look at the end
 
 
+def test_events_of_a_transaction_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    world = play_signed(tmp_path, "evm")
+    monkeypatch.setattr("colearn_ledger.audit.reading._EVENTS_AT_ONCE", 3)
+    report = audit(world)
+    assert (report.findings, report.unchecked) == ((), ())
+    assert report.counts.signatures == 5
+
+
 def test_progress_covers_events_transactions_and_files(tmp_path: Path):
     world = play(tmp_path, "local", "open")
     seen: list[Progress] = []
