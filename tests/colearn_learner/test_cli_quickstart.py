@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -159,10 +161,9 @@ def read_independently(kind: str, node: dict[str, Any], reference: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_experiment_can_be_continued_by_hand_and_read_independently(
-    quickstart, chain: tuple[str, ...]
-):
-    folder, result, _ = quickstart
+@contextmanager
+def start_again(folder: Path) -> Iterator[tuple[dict[str, Any], dict[str, str]]]:
+    """Start the nodes of a quickstart again; yield them, and the environment to use them."""
     by_hand = {
         "COLEARN_HOME": str(folder / "home"),
         "COLEARN_LOCALNET": str(folder / "localnet"),
@@ -171,14 +172,42 @@ def test_experiment_can_be_continued_by_hand_and_read_independently(
     up = colearn("localnet", "up", "--json", cwd=folder, **by_hand)
     try:
         assert up.returncode == 0, up.stderr
+        yield json.loads(up.stdout), by_hand
+    finally:
+        colearn("localnet", "down", cwd=folder, **by_hand)
+
+
+def test_experiment_can_be_continued_by_hand_and_read_independently(
+    quickstart, chain: tuple[str, ...]
+):
+    folder, result, _ = quickstart
+    with start_again(folder) as (nodes, by_hand):
         shown = colearn("history", result["experiment"], "--format", "json", cwd=folder, **by_hand)
         history = json.loads(shown.stdout)
         assert history == json.loads((folder / "history.json").read_text())
-        node = json.loads(up.stdout)["chains"][chain[0]]
-        independent = read_independently(chain[0], node, result["experiment"])
+        independent = read_independently(chain[0], nodes["chains"][chain[0]], result["experiment"])
         assert check_derived(history) == independent
-    finally:
-        colearn("localnet", "down", cwd=folder, **by_hand)
+
+
+def test_audit_checks_everything_and_finds_nothing(quickstart):
+    folder, result, _ = quickstart
+    with start_again(folder) as (_, by_hand):
+        done = colearn("audit", result["experiment"], "--json", cwd=folder, **by_hand)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["findings"], report["unchecked"]) == ([], [])
+    history = json.loads((folder / "history.json").read_text())
+    rounds = history["rounds"]
+    proposals = [slot for round_ in rounds for slot in round_["slots"] if slot["content"]]
+    accepted = [sum(slot["accepted"] for slot in round_["slots"]) for round_ in rounds]
+    checked = report["checked"]
+    assert checked["rounds"] == 3
+    assert checked["files"] == 2 + len(proposals)  # the specification and the initial weights
+    assert checked["merges"] == sum(number > 1 for number in accepted)
+    assert checked["ballots"] == 3 * len(rounds)  # a record for each learner
+    cast = sum(round_["counted"] for round_ in rounds)
+    announced = len(history["announcements"])
+    assert checked["transactions"] == 1 + 3 + len(proposals) + cast + announced  # create, join
 
 
 def test_folder_that_is_not_empty_is_refused(tmp_path: Path):
