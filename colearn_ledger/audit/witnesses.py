@@ -227,7 +227,7 @@ def _list_answers(testimony: _Testimony) -> Answers:
     for index, ballots in enumerate(found.ballots):
         answers |= {(index, f"ballot of {row.learner}"): str(row) for row in ballots}
     for at, (event, origin) in enumerate(zip(found.events, testimony.origins, strict=True)):
-        # an empty text abstains: nodes may drop old transactions
+        # an empty text abstains: nodes may drop old transactions and blocks
         text = "" if origin is None else _describe_origin(origin)
         answers[_round_of(event), f"transaction of event {at}"] = text
     return answers
@@ -247,5 +247,9 @@ def _describe_event(recorded: RecordedEvent) -> str:
 
 
 def _describe_origin(origin: Origin) -> str:
+    if origin.fault:
+        return origin.fault
+    if origin.entropy is None:
+        return ""
     call = "another contract's call" if origin.call is None else origin.call.name
     return f"{call} by {origin.sender} with {describe(origin.arguments)}, {origin.entropy.hex()}"

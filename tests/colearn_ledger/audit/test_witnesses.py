@@ -111,6 +111,10 @@ def change_entropy(ledger: LyingLedger) -> None:
     ledger.rewrite_origin = lambda origin: origin and replace(origin, entropy=b"\x01" * 32)
 
 
+def deny(ledger: LyingLedger) -> None:
+    ledger.rewrite_origin = lambda origin: origin and replace(origin, fault="it failed")
+
+
 def cancel(ledger: LyingLedger) -> None:
     ledger.rewrites["experiment"] = lambda found: replace(found, status=Status.CANCELLED)
 
@@ -131,6 +135,7 @@ LIES: dict[str, tuple[Plant, int | None, str]] = {
     "ballot in the state": (change_stored_ballot, 0, "ballot of "),
     "sender": (change_sender, None, "transaction of event 0"),
     "entropy": (change_entropy, None, "transaction of event 0"),
+    "failed transaction": (deny, None, "transaction of event 0"),
     "status": (cancel, None, "status of the experiment"),
     "experiment": (forget, None, "experiment"),
 }
@@ -209,11 +214,15 @@ def test_node_that_is_a_block_behind_is_asked_again(world: World):
     assert len(calls) > 3
 
 
-def test_dropped_transactions_are_no_contradiction(world: World):
+def test_dropped_transactions_and_blocks_are_no_contradiction(world: World):
     def drop(ledger: LyingLedger) -> None:
         ledger.rewrite_origin = lambda _: None
 
+    def drop_entropy(ledger: LyingLedger) -> None:
+        ledger.rewrite_origin = lambda origin: origin and replace(origin, entropy=None)
+
     assert compare_all(world, {"bob": drop}) == Comparison()
+    assert compare_all(world, {"bob": drop_entropy}) == Comparison()
 
 
 def test_node_that_cannot_be_reached_is_named(world: World):
