@@ -250,7 +250,7 @@ def read_trust(folder: Path) -> str:
     return str(statement["predicate"]["audit"]["trust"])
 
 
-def test_certificate_says_which_nodes_were_compared(
+def test_certificate_names_the_nodes_that_were_compared(
     run: Run, proxies: list[FaultyProxy], tmp_path: Path
 ):
     names = [proxy.url for proxy in proxies]
