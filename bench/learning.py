@@ -74,7 +74,7 @@ def make_ways(options: argparse.Namespace, learners: int) -> Iterator[Way]:
     if "classic" in options.ways:
         yield Way("classic", "votes", 1, VOTING.approval, VoteRule.BETTER_ALONE.value)
     if "plural" in options.ways:
-        for k, threshold, rule in vary(options) if learners == VARIED else [DEFAULT]:
+        for k, threshold, rule in dict.fromkeys(vary(options) if learners == VARIED else [DEFAULT]):
             name = f"plural k={k or min(learners, 16)}, {threshold:g}, {rule}"
             yield Way(name, "votes", k, threshold, rule)
     yield from (way for name, way in PEERS.items() if name in options.ways)
