@@ -10,7 +10,7 @@ from colearn_ledger.audit.findings import Finding, FindingKind, describe
 from colearn_ledger.audit.meanings import meaning_of_state
 from colearn_ledger.audit.reading import Snapshot
 from colearn_ledger.audit.replay import Replayed
-from colearn_ledger.protocol import MAX_LEARNERS, Ballot, Learner, Round, Slot
+from colearn_ledger.protocol import MAX_LEARNERS, Ballot, Experiment, Learner, Round, Slot
 from colearn_ledger.reference.state import ExperimentState, LedgerState
 from colearn_ledger.reference.views import Views
 
@@ -18,12 +18,14 @@ _NOT_IN_EVENTS = {"encryption_key"}
 """Fields that a call changes without an event."""
 
 _OF_CURRENT_ROUND = {"current", "current_round"}
+_FIXED = ("params", "hash", "creator", "created_at")
+"""Fields that do not change after the creation."""
 
 
 def compare_state(snapshot: Snapshot, replayed: Replayed) -> Iterator[Finding]:
     """Yield the differences between the contract's state and the replay's.
 
-    If the replay had to stop, only the rounds before that are compared.
+    If the replay had to stop, only the rounds before that and what never changes are compared.
     """
     state = replayed.state
     if state is None:
@@ -34,6 +36,7 @@ def compare_state(snapshot: Snapshot, replayed: Replayed) -> Iterator[Finding]:
     for expected, found in zip(rounds[:stop], snapshot.rounds, strict=False):
         yield from _compare_round(expected, found)
     yield from _compare_ballots(views, state, snapshot, stop)
+    yield from _compare_fixed(views.experiment(state.id), snapshot.experiment)
     if stop is not None:
         return
     if len(rounds) != len(snapshot.rounds):
@@ -44,21 +47,24 @@ def compare_state(snapshot: Snapshot, replayed: Replayed) -> Iterator[Finding]:
     yield from _compare_learners(learners, snapshot.learners, last=len(rounds) - 1)
 
 
+def _compare_fixed(expected: Experiment, found: Experiment) -> Iterator[Finding]:
+    for name, wanted, given in _differences(expected, found):
+        if name == "params":
+            for each, one, other in _differences(wanted, given):
+                yield _make(None, f"parameter {each}", one, other, "params")
+        elif name in _FIXED:
+            yield _make(None, f"{name} of the experiment", wanted, given, name)
+
+
 def _compare_experiment(
     views: Views, state: ExperimentState, snapshot: Snapshot, *, seed_is_known: bool
 ) -> Iterator[Finding]:
     expected, found = views.experiment(state.id), snapshot.experiment
     last = len(state.rounds) - 1 if state.rounds else None
     for name, wanted, given in _differences(expected, found):
-        if name == "seed" and not seed_is_known:
+        if name in _FIXED or (name == "seed" and not seed_is_known):
             continue
-        if name == "params":
-            for each, one, other in _differences(wanted, given):
-                yield _make(None, f"parameter {each}", one, other, "params")
-            continue
-        accepted_in = expected.current_round
-        place = None if name in ("hash", "creator", "created_at") else last
-        place = accepted_in if name in _OF_CURRENT_ROUND else place
+        place = expected.current_round if name in _OF_CURRENT_ROUND else last
         yield _make(place, f"{name} of the experiment", wanted, given, name)
     if snapshot.current != expected.current:
         subject = "answer about the current weights"

@@ -71,6 +71,7 @@ _ACTORS: dict[str, Callable[[ExperimentState, Any], Account]] = {
 
 _ARGUMENTS: dict[str, Callable[[ExperimentState, Any], tuple[Any, ...]]] = {
     "create": lambda state, e: (e.params,),
+    "admit": lambda state, e: (state.id,),
     "join": lambda state, e: (state.id, state.hash, e.encryption_key),
     "leave": lambda state, e: (state.id,),
     "remove": lambda state, e: (state.id, e.learner),
@@ -80,11 +81,12 @@ _ARGUMENTS: dict[str, Callable[[ExperimentState, Any], tuple[Any, ...]]] = {
     "propose": lambda state, e: (state.id, e.round, e.content, e.scores),
     "decline": lambda state, e: (state.id, e.round),
     "vote": lambda state, e: (state.id, e.round, state.rounds[e.round].proposals, e.vote),
+    "vote_signed": lambda state, e: (state.id, e.round, state.rounds[e.round].proposals),
     "commit": lambda state, e: (state.id, e.round, state.rounds[e.round].proposals, e.commitment),
     "reveal": lambda state, e: (state.id, e.round, e.vote),
     "announce": lambda state, e: (state.id, e.topic, e.content),
 }
-"""The arguments to which an event leads; those of `reveal` without the salt."""
+"""The arguments to which an event leads, without the salt of `reveal` and without lists."""
 
 
 def check_origin(
@@ -117,6 +119,10 @@ def check_origin(
     actor = _ACTORS.get(name)
     if actor is not None and origin.sender != actor(state, event):
         yield f"sender of {name}", actor(state, event), origin.sender
+    values = zip(_ARGUMENTS[name](state, event), origin.arguments, strict=False)
+    for argument, (found, sent) in zip(origin.call.arguments, values, strict=False):
+        if found != sent:
+            yield f"{argument.name} of {name}", describe(sent), describe(found)
     if name == "vote_signed":
         ballots, (position, number) = origin.arguments[3], place
         if position == number - 1 and number != len(ballots):
@@ -124,15 +130,8 @@ def check_origin(
         if isinstance(event, VoteCast | BallotSkipped) and position < len(ballots):
             counts.signatures += 1
             yield from _check_ballot(state, event, ballots[position], domain)
-    elif name == "admit":
-        if getattr(event, "learner", None) not in origin.arguments[1]:
-            yield "admitted account", describe(origin.arguments[1]), _actor(event)
-    else:
-        expected = _ARGUMENTS[name](state, event)
-        given = origin.arguments[: len(expected)]
-        for argument, found, sent in zip(origin.call.arguments, expected, given, strict=False):
-            if found != sent:
-                yield f"{argument.name} of {name}", describe(sent), describe(found)
+    elif name == "admit" and getattr(event, "learner", None) not in origin.arguments[1]:
+        yield "admitted account", describe(origin.arguments[1]), _actor(event)
     counts.reveals += name == "reveal"
 
 

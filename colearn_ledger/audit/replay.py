@@ -88,6 +88,8 @@ class Replay:
         """Replay all events; stop where their meaning can no longer be known."""
         done = self._done
         for number in range(len(self._events)):
+            if done.state is not None and not self._due:
+                self._begun = len(done.state.rounds)
             self._check_order(number)
             known = len(done.findings)
             succeeded = self._take(number) if self._due else self._begin(number)
@@ -315,12 +317,9 @@ class Replay:
             return
         before, recorded = self._events[number - 1], self._events[number]
         if recorded.cursor <= before.cursor or recorded.time < before.time:
-            self._report(
-                recorded.event,
-                "is out of order",
-                f"a place after {before.cursor} and a time from {before.time} on",
-                f"place {recorded.cursor}, time {recorded.time}",
-            )
+            expected = f"a place after {before.cursor} and a time from {before.time} on"
+            found = f"place {recorded.cursor}, time {recorded.time}"
+            self._report(recorded.event, "is out of order", expected, found)
 
     def _report_missing(self, due: Event) -> None:
         self._report(due, "is missing", _name(due), "no such event")
@@ -340,8 +339,9 @@ class Replay:
         own: int | None = getattr(event, "round", None)
         if own is None:
             return self._begun - 1 if self._begun else None
-        rounds = len(self._done.state.rounds) if self._done.state is not None else 0
-        return min(own, rounds - (not isinstance(event, RoundStarted))) if rounds else own
+        rounds = self._done.state.rounds if self._done.state is not None else []
+        begins = isinstance(event, RoundStarted) and rounds and rounds[-1].closed_at is not None
+        return min(own, len(rounds) - (not begins)) if rounds else own
 
 
 def _name(event: Event) -> str:

@@ -1,0 +1,77 @@
+"""An audit names the right round where several could be meant, and misses nothing of a call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from colearn_ledger.audit import FindingKind
+from colearn_ledger.ledger import Origin, RecordedEvent
+from colearn_ledger.protocol import Announced, LearnerJoined, RoundClosed, RoundStarted
+from tests.support.audited import ROUND, audit, play_signed
+from tests.support.lying_ledger import LyingLedger, find_event
+from tests.support.samples import content_of
+from tests.support.toyworld import World
+
+
+def test_missing_end_of_a_round_is_found_in_that_round(plural: World):
+    """The next event begins a round before the last one has closed."""
+
+    def drop(events: list[RecordedEvent]) -> list[RecordedEvent]:
+        at = find_event(events, lambda e: isinstance(e, RoundClosed) and e.round == ROUND)
+        return [*events[: at - 1], *events[at + 1 :]]
+
+    ledger = LyingLedger(plural.ledger)
+    ledger.rewrite_events = drop
+    first = audit(plural, ledger).findings[0]
+    assert (first.subject, first.round) == ("round started is not allowed", ROUND)
+
+
+def test_event_without_a_round_is_out_of_order_in_the_round_that_has_begun(plural: World):
+    """The first event after the call that begins a round belongs to this round."""
+
+    def insert(events: list[RecordedEvent]) -> list[RecordedEvent]:
+        at = find_event(events, lambda e: isinstance(e, RoundStarted) and e.round == ROUND)
+        learner = plural.views[0].account
+        announced = Announced(plural.experiment, learner, "help", content_of("help"))
+        early = replace(events[at], event=announced, cursor=events[at].cursor - 1)
+        return [*events[: at + 1], early, *events[at + 1 :]]
+
+    ledger = LyingLedger(plural.ledger)
+    ledger.rewrite_events = insert
+    ledger.rewrite_origin = lambda _: None
+    [finding] = audit(plural, ledger).findings
+    assert (finding.subject, finding.round) == ("announced is out of order", ROUND)
+
+
+def test_rules_are_compared_even_if_the_replay_stops(plural: World):
+    ledger = LyingLedger(plural.ledger)
+
+    def drop(events: list[RecordedEvent]) -> list[RecordedEvent]:
+        return [each for each in events if not isinstance(each.event, LearnerJoined)]
+
+    ledger.rewrite_events = drop
+    ledger.rewrites["experiment"] = lambda found: replace(
+        found, hash=bytes(32), params=replace(found.params, rounds=9)
+    )
+    report = audit(plural, ledger)
+    assert any("from round 0 on" in sentence for sentence in report.unchecked)
+    found = {f.subject for f in report.findings if (f.kind, f.round) == (FindingKind.STATE, None)}
+    assert found == {"hash of the experiment", "parameter rounds"}
+
+
+def test_digest_and_round_of_a_batch_are_compared(kind: str, tmp_path: Path):
+    world = play_signed(tmp_path, kind)
+    ledger = LyingLedger(world.ledger)
+
+    def rewrite(origin: Origin | None) -> Origin | None:
+        if origin is None or origin.call is None or origin.call.name != "vote_signed":
+            return origin
+        experiment, index, _, ballots = origin.arguments
+        return replace(origin, arguments=(experiment, index + 1, bytes(32), ballots))
+
+    ledger.rewrite_origin = rewrite
+    findings = audit(world, ledger).findings
+    assert {(f.kind, f.round) for f in findings} == {(FindingKind.TRANSACTION, 0)}
+    assert {"round of vote_signed", "proposals of vote_signed"} <= {f.subject for f in findings}
+
