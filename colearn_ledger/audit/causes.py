@@ -54,7 +54,7 @@ CALLS: dict[type[Event], _Call] = {
     ),
     ProposalDeclined: lambda rules, tx, state, e: rules.decline(tx, state.id, e.round),
     VoteCommitted: lambda rules, tx, state, e: rules.commit(
-        tx, state.id, e.round, state.open_round.proposals or b"", e.commitment
+        tx, state.id, e.round, (state.rounds and state.open_round.proposals) or b"", e.commitment
     ),
     VotingStarted: lambda rules, tx, state, e: rules.advance(tx, state.id),
     RevealStarted: lambda rules, tx, state, e: rules.advance(tx, state.id),

@@ -126,7 +126,8 @@ def _compare_learners(
         for name, wanted_value, given_value in _differences(row, other):
             subject, at = f"{name} of {row.account}", place
             if name in ("from_round", "until_round"):
-                at = min(each for each in (wanted_value, given_value) if each is not None)
+                rounds = (place, wanted_value, given_value)  # a false one may be far beyond
+                at = min(each for each in rounds if each is not None)
             yield _make(at, subject, wanted_value, given_value, "eligible")
 
 

@@ -138,10 +138,8 @@ class Replay:
             if expected != found:
                 subject = f"{name} of {_name(event)}"
                 self._add(FindingKind.EVENT, due, subject, describe(expected), describe(found))
-        if cause is not None and (recorded.transaction, recorded.time) != (
-            cause.transaction,
-            cause.time,
-        ):
+        place = recorded.transaction, recorded.time
+        if cause is not None and place != (cause.transaction, cause.time):
             self._report(due, "is part of another transaction", cause.transaction, "another one")
 
     # ------------------------------------------------------------------ events that a call emits
@@ -179,9 +177,11 @@ class Replay:
         if isinstance(event, _BALLOTS):
             return True
         if not self._due or type(self._due[0]) is not type(event):
-            expected = _name(self._due[0]) if self._due else "no event"
-            self._report(event, "does not follow from the rules", expected, _name(event))
-            return self._fail(event)
+            due = self._due[0] if self._due else event
+            expected = _name(due) if self._due else "no event"
+            subject = f"{_name(event)} does not follow from the rules"
+            self._add(FindingKind.EVENT, due, subject, expected, _name(event))
+            return self._fail(due)
         self._compare(recorded, self._due.popleft())
         return True
 

@@ -51,7 +51,8 @@ def compare_state(reader: Reader, replay: Replay, found: Row) -> None:
     for learner, row in zip(replay.learners.values(), rows, strict=False):
         pairs = [(learner.fromRound, row.fromRound), (learner.untilRound, row.untilRound)]
         places = [min(pair) for pair in pairs if pair[0] != pair[1]]
-        replay.compare(min(places, default=last), "learner", learner, row)
+        place = last if last is None else min([last, *places])
+        replay.compare(place, "learner", learner, row)
 
 
 def audit(send: Send, contract: str, experiment: int, first: int = 0) -> dict[str, Any]:

@@ -72,7 +72,8 @@ class Replay:
         """Replay the events, up to the first one that cannot have happened."""
         for event in chain(events, [Row(name="the end", tx="", call=None, fields=Row())]):
             name = "RoundClosed" if self.may_close else self.due or event.name
-            place = len(self.rounds) - (name != "RoundStarted")
+            begins = name == "RoundStarted" and (not self.rounds or self.rounds[-1].phase == CLOSED)
+            place = len(self.rounds) - (not begins)
             try:
                 self._take(event, None if place < 0 else place)
             except Impossible as rule:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.duel.record import RECORDS
 
+_TITLE = "duels on "
+
 
 @pytest.fixture(autouse=True)
 def duel_reports(request: pytest.FixtureRequest) -> Iterator[None]:
@@ -13,7 +15,7 @@ def duel_reports(request: pytest.FixtureRequest) -> Iterator[None]:
     before = set(RECORDS)
     yield
     for name in set(RECORDS) - before:
-        request.node.user_properties.append((f"duels on {name}", RECORDS[name].report()))
+        request.node.user_properties.append((_TITLE + name, RECORDS[name].report()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -21,5 +23,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in reports:
         if getattr(report, "when", None) == "teardown":
             for name, text in report.user_properties:
-                terminalreporter.section(name)
-                terminalreporter.write_line(text)
+                if name.startswith(_TITLE):
+                    terminalreporter.section(name)
+                    terminalreporter.write_line(text)

@@ -28,11 +28,12 @@ class LyingLedger(LedgerView):
         self.rewrites: dict[str, Rewrite] = {}
         self.rewrite_events: Callable[[list[RecordedEvent]], list[RecordedEvent]] = list
         self.rewrite_origin: Callable[[Origin | None], Origin | None] = lambda origin: origin
+        self.shown_domain = honest.domain
         self.pages = 0
 
     @property
     def domain(self) -> SigningDomain:
-        return self._honest.domain
+        return self.shown_domain
 
     def now(self) -> int:
         return self._honest.now()

@@ -5,13 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from colearn_ledger.audit import FindingKind
+import pytest
+
+from colearn_ledger.audit import FindingKind, audit_experiment
 from colearn_ledger.ledger import Origin, RecordedEvent
-from colearn_ledger.protocol import Announced, LearnerJoined, RoundClosed, RoundStarted
+from colearn_ledger.protocol import (
+    Announced,
+    ExperimentCreated,
+    LearnerJoined,
+    RevealStarted,
+    RoundClosed,
+    RoundStarted,
+    VoteCommitted,
+    VotingStarted,
+)
+from colearn_ledger.weights.stores.directory import DirectoryStore
 from tests.support.audited import ROUND, audit, play_signed
-from tests.support.lying_ledger import LyingLedger, find_event
+from tests.support.frauds.cases import play
+from tests.support.frauds.plays import SHAPES
+from tests.support.frauds.worlds import LocalWorld
+from tests.support.lying_ledger import LyingLedger, change_row, find_event
 from tests.support.samples import content_of
 from tests.support.toyworld import World
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path, owner="players")
 
 
 def test_missing_end_of_a_round_is_found_in_that_round(plural: World):
@@ -60,6 +80,31 @@ def test_rules_are_compared_even_if_the_replay_stops(plural: World):
     assert found == {"hash of the experiment", "parameter rounds"}
 
 
+def test_commitment_before_the_first_round_is_refused(store: DirectoryStore):
+    played = play(LocalWorld(), store, 0, ("secret", SHAPES["secret"]))
+    ledger = LyingLedger(played.view)
+    early = (ExperimentCreated, LearnerJoined, VoteCommitted)
+    ledger.rewrite_events = lambda events: [e for e in events if isinstance(e.event, early)]
+    first = audit_experiment(ledger, None, played.experiment).findings[0]
+    assert (first.round, first.found) == (0, "vote committed, refused with WrongStatus")
+
+
+def test_phase_of_the_next_round_is_found_in_the_round_that_has_not_closed(store: DirectoryStore):
+    """A deadline would have closed the round, but the event is one of the next round."""
+    played = play(LocalWorld(), store, 0, ("secret with absences", SHAPES["secret with absences"]))
+
+    def drop(events: list[RecordedEvent]) -> list[RecordedEvent]:
+        start = find_event(events, lambda e: isinstance(e, RevealStarted) and e.round == ROUND)
+        later = find_event(events, lambda e: isinstance(e, VotingStarted) and e.round == ROUND + 1)
+        return [*events[: start + 1], *events[later:]]
+
+    ledger = LyingLedger(played.view)
+    ledger.rewrite_events = drop
+    first = audit_experiment(ledger, None, played.experiment).findings[0]
+    assert first.subject == "voting started does not follow from the rules"
+    assert (first.round, first.expected) == (ROUND, "round closed")
+
+
 def test_digest_and_round_of_a_batch_are_compared(kind: str, tmp_path: Path):
     world = play_signed(tmp_path, kind)
     ledger = LyingLedger(world.ledger)
@@ -75,3 +120,9 @@ def test_digest_and_round_of_a_batch_are_compared(kind: str, tmp_path: Path):
     assert {(f.kind, f.round) for f in findings} == {(FindingKind.TRANSACTION, 0)}
     assert {"round of vote_signed", "proposals of vote_signed"} <= {f.subject for f in findings}
 
+
+def test_false_round_of_leaving_is_found_in_a_round_that_has_begun(plural: World):
+    ledger = LyingLedger(plural.ledger)
+    change_row(ledger, "learners", lambda row: row.index == 1, until_round=77)
+    first = audit(plural, ledger).findings[0]
+    assert (first.found, first.round) == ("77", 3)

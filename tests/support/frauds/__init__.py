@@ -1,0 +1,1 @@
+"""Honest experiments with random decisions, and the frauds that are planted into them."""
