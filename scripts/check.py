@@ -178,7 +178,7 @@ LONG = (
     Stage(
         "long forge tests", ("npm", "run", "--silent", "test-long"), EVM, ("node",), after=(FORGE,)
     ),
-    pytest("long tests", "--long", "-n", "6", after=("nodes",)),
+    pytest("long tests", "--long", "-n", "6", after=("nodes", NPM)),
 )
 
 GOALS = {"lint": LINT, "check": CHECK, "test": TEST, "long": LONG}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from tests.support.frauds.cases import NotHere, play
-from tests.support.frauds.node_kinds import NODE_KINDS, NodeCase
+from tests.support.frauds.node_case import NodeCase
+from tests.support.frauds.node_kinds import NODE_KINDS
 from tests.support.frauds.plays import SHAPES
 from tests.support.frauds.suite import Count, list_missed
 from tests.support.frauds.worlds import EvmWorld

@@ -157,14 +157,19 @@ class Play:
         if self._shape.cancelled_in == index and index % 2 == 0:
             world.cancel()
             return
+        self.interfere(index)
         self._propose(index)
         if self._is_in(index, Phase.PROPOSING):
             world.end_phase()
         if self._shape.cancelled_in == index and self._is_in(index, Phase.VOTING):
             world.cancel()
+        self.interfere(index)
         if self._is_in(index, Phase.VOTING):
             self._vote(index)
         self._follow(index)
+
+    def interfere(self, index: int) -> None:
+        """Do something else in the round that may begin, vote, reveal or close."""
 
     def _is_in(self, index: int, phase: Phase) -> bool:
         """Return whether a round is in a phase."""
@@ -251,6 +256,7 @@ class Play:
             world.do(name, "commit", index, basis.proposals, hash_)
         if self._is_in(index, Phase.VOTING):
             world.end_phase()
+        self.interfere(index)
         for name, vote in votes.items():
             if self._is_in(index, Phase.REVEALING) and not self._is_absent():
                 world.do(name, "reveal", index, vote, salts[name])
