@@ -54,6 +54,8 @@ def list_places(events: list[RecordedEvent]) -> list[Place]:
 
 def find_difference(honest: EvmWorld, other: EvmWorld) -> set[Place]:
     """Return the rounds in which two plays first differ; none if they do not."""
+    if (place := find_false_weights(other)) is not None:
+        return {place}
     events = [world.ledger.events(world.id) for world in (honest, other)]
     places = [list_places(each) for each in events]
     for at, (one, two) in enumerate(zip(*events, strict=False)):
@@ -71,6 +73,16 @@ def find_difference(honest: EvmWorld, other: EvmWorld) -> set[Place]:
     if found[0] != found[1] or list_learners(honest) != list_learners(other):
         return {found[0].round}
     return set()
+
+
+def find_false_weights(world: EvmWorld) -> Place:
+    """Return the round that made other weights current than it accepted; None if none did."""
+    found = world.experiment()
+    if found.current_round is None:
+        return None
+    slots = list_rounds(world)[found.current_round].slots
+    accepted = tuple(slot.content for slot in slots if slot.accepted)
+    return None if accepted == found.current else found.current_round
 
 
 def list_rounds(world: EvmWorld) -> list[Any]:

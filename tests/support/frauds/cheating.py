@@ -31,9 +31,9 @@ class CheatingPlay(Play):
         if params.admission == Admission.ALLOWLIST:
             tries.append(("late", "join", (world.experiment().hash, bytes(32))))
         proposer = world.proposers(index)[0]
-        if round_.phase == Phase.PROPOSING and world.current_weights():
-            current = world.current_weights()[0]
-            tries.append((proposer, "propose", (index, current, Scores())))
+        current = world.current_weights()
+        if round_.phase == Phase.PROPOSING and len(current) == 1:
+            tries.append((proposer, "propose", (index, current[0], Scores())))
         if round_.phase == Phase.VOTING and round_.proposals is not None:
             scores = (Scores(),) * (1 + len(round_.contents))
             own = world.proposers(index)[max(round_.contents)]

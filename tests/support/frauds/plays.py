@@ -41,6 +41,8 @@ from tests.support.world import World
 PEOPLE = ("ana", "bob", "cy", "dan", "eve", "late")
 START = [np.zeros(3)]
 SCHEMA = WeightsSchema.of(START)
+_MOST_STEPS = 40
+"""Number of steps after which a play, which has four rounds, does not end."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,11 @@ class Play:
     def run(self) -> ExperimentId:
         """Play the experiment to its end and return its id."""
         self.begin()
-        while self._world.experiment().status == Status.RUNNING:
+        for _ in range(_MOST_STEPS):
+            if self._world.experiment().status != Status.RUNNING:
+                return self._world.id
             self.play_round()
-        return self._world.id
+        raise LookupError(f"experiment {self._world.id} did not end")
 
     def begin(self) -> None:
         """Create the experiment, let people join it, and start it."""
@@ -270,7 +274,9 @@ class Play:
         basis, domain = world.make_basis(), world.view(ANYONE).domain
         ballots = [sign_ballot(wallet_of(n), domain, basis, vote) for n, vote in votes.items()]
         cut = random.randrange(1, len(ballots))
-        wrong = replace(ballots[0], vote=replace(ballots[0].vote, approvals=0b100))
+        name = self._names[ballots[0].learner]
+        approvals = world.make_vote(name).approvals ^ ballots[0].vote.approvals
+        wrong = replace(ballots[0], vote=replace(ballots[0].vote, approvals=approvals))
         first = self._shuffle([wrong, *ballots[:cut], ballots[0]])
         world.do(ANYONE, "vote_signed", index, basis.proposals, first)
         world.do(CREATOR, "vote_signed", index, basis.proposals, ballots[cut:])
