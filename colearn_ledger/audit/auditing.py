@@ -116,13 +116,21 @@ def _replay(
     changed = [each and replace(each, entropy=each.other_entropy) for each in origins]
     other = Replay(domain, snapshot.events, changed).run()
     others = [*other.findings, *compare_state(snapshot, other)]
-    return (other, others) if _rank(others) < _rank(findings) else (replayed, findings)
+    is_other = _rank(other, others) < _rank(replayed, findings)
+    return (other, others) if is_other else (replayed, findings)
 
 
-def _rank(findings: Sequence[Finding]) -> tuple[float, int]:
-    """Return a number that is smaller the later the first finding is, then the fewer there are."""
+def _rank(replayed: Replayed, findings: Sequence[Finding]) -> tuple[float, float, int]:
+    """Return a value that is smaller the later the first finding is, then the fewer there are.
+
+    The events decide first: a false state must not make another entropy than theirs look right.
+    """
+    return -_find_first_round(replayed.findings), -_find_first_round(findings), len(findings)
+
+
+def _find_first_round(findings: Sequence[Finding]) -> float:
     rounds = (-1 if each.round is None else each.round for each in findings)
-    return -min(rounds, default=math.inf), len(findings)
+    return min(rounds, default=math.inf)
 
 
 def _count_files(snapshot: Snapshot) -> int:

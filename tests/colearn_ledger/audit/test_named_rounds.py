@@ -121,6 +121,25 @@ def test_digest_and_round_of_a_batch_are_compared(kind: str, tmp_path: Path):
     assert {"round of vote_signed", "proposals of vote_signed"} <= {f.subject for f in findings}
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_false_state_does_not_choose_the_wrong_entropy(secret: World, is_first: bool):
+    """With the wrong one of two entropies, the replay stops early and has fewer findings."""
+    ledger = LyingLedger(secret.ledger)
+
+    def add_entropy(origin: Origin | None) -> Origin | None:
+        if origin is None or is_first:
+            return origin and replace(origin, other_entropy=bytes(32))
+        return replace(origin, entropy=bytes(32), other_entropy=origin.entropy)
+
+    ledger.rewrite_origin = add_entropy
+    assert audit(secret, ledger).findings == ()
+    ledger.rewrites["rounds"] = lambda rows: [replace(row, needed=9, eligible=9) for row in rows]
+    findings = audit(secret, ledger).findings
+    assert [(f.kind, f.round) for f in findings] == [
+        (FindingKind.STATE, index) for index in range(4) for _ in range(2)
+    ]
+
+
 def test_false_round_of_leaving_is_found_in_a_round_that_has_begun(plural: World):
     ledger = LyingLedger(plural.ledger)
     change_row(ledger, "learners", lambda row: row.index == 1, until_round=77)
