@@ -213,6 +213,24 @@ class ContractView(LedgerView, Generic[Message]):
         return Question(message, lambda answer: self._encoder.decode(query, checked, answer))
 
 
+class ProvenView(ContractView[Message]):
+    """A view of a contract through a node that is not trusted; what it reads is proved.
+
+    Args:
+        encoder: translates values into messages of the contract.
+        channel: the connection to the contract.
+        trusted: the block whose hash is trusted.
+        last: the newest block that is proved.
+    """
+
+    def __init__(
+        self, encoder: Encoder[Message], channel: Channel[Message], *, trusted: Head, last: Head
+    ) -> None:
+        super().__init__(encoder, channel)
+        self.trusted = trusted
+        self.last = last
+
+
 class ContractLedger(ContractView[Message], Ledger):
     """A deployed contract, for reading and for writing as one account."""
 

@@ -79,6 +79,10 @@ class BadAnswer(ChainError):
     retries = _MANY
 
 
+class ProofFailed(BadAnswer):
+    """A node's answer does not follow from the hash of the trusted block."""
+
+
 class NodeRefused(ChainError):
     """The node answered a request with an error; the message repeats it."""
 

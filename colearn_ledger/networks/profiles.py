@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.cosmos_access import CosmosAccess
@@ -28,10 +28,10 @@ from colearn_ledger.protocol import Account
 from colearn_ledger.text.urls import Urls, list_urls
 
 if TYPE_CHECKING:
+    from colearn_ledger.chains.contract_ledger import ProvenView
     from colearn_ledger.chains.cosmos import CosmosConfig
     from colearn_ledger.chains.deployment import DeploymentReceipt
     from colearn_ledger.chains.evm import EvmConfig
-    from colearn_ledger.chains.evm.proving import ProvenView
     from colearn_ledger.ledger import Ledger, LedgerView
 
 
@@ -151,6 +151,25 @@ class Network(ABC):
         """Connect to a contract for reading only, with the same checks as `connect`."""
 
     @abstractmethod
+    def view_with_proofs(
+        self,
+        contract: Account,
+        *,
+        trusted: bytes,
+        report_done: Callable[[int], None] = lambda _: None,
+    ) -> ProvenView[Any]:
+        """Connect to a contract through the first node, and prove what it returns.
+
+        `connect_with_proofs` in `colearn_ledger.chains.evm.proving` and
+        `colearn_ledger.chains.cosmos.proving` describe what is proved, and the errors.
+
+        Args:
+            contract: the contract's address.
+            trusted: the hash of a block that the chain contains.
+            report_done: called with the number of headers read.
+        """
+
+    @abstractmethod
     def deploy(
         self, wallet: Wallet, *, timeout: float, on_sent: Callable[[str], None]
     ) -> DeploymentReceipt:
@@ -222,11 +241,8 @@ class EvmNetwork(Network):
         *,
         trusted: bytes,
         report_done: Callable[[int], None] = lambda _: None,
-    ) -> ProvenView:
-        """Connect to a contract through the first node, to read it as of a trusted block.
-
-        `colearn_ledger.chains.evm.proving.connect_with_proofs` describes arguments and errors.
-        """
+    ) -> ProvenView[Any]:
+        """Read a contract as of a trusted block, as `Network.view_with_proofs` describes."""
         from colearn_ledger.chains.evm.proving import connect_with_proofs
 
         return connect_with_proofs(
@@ -309,6 +325,24 @@ class CosmosNetwork(Network):
         from colearn_ledger.chains.cosmos import CosmosLedger
 
         return CosmosLedger.connect(self.access, contract, config=self._config())
+
+    def view_with_proofs(
+        self,
+        contract: Account,
+        *,
+        trusted: bytes,
+        report_done: Callable[[int], None] = lambda _: None,
+    ) -> ProvenView[Any]:
+        """Prove the newest state from a trusted block, as `Network.view_with_proofs` describes."""
+        from colearn_ledger.chains.cosmos.proving import connect_with_proofs
+
+        return connect_with_proofs(
+            self.access,
+            contract,
+            trusted=trusted,
+            config=self._config(),
+            report_done=report_done,
+        )
 
     def deploy(
         self, wallet: Wallet, *, timeout: float, on_sent: Callable[[str], None]

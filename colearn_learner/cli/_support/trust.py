@@ -21,7 +21,7 @@ from colearn_ledger.text.urls import masked
 
 if TYPE_CHECKING:
     from colearn_ledger.audit import Comparison
-    from colearn_ledger.chains.evm.node import Block
+    from colearn_ledger.chains.contract_ledger import ProvenView
     from colearn_ledger.ledger import LedgerView
 
 Show = Callable[[str], None]
@@ -29,7 +29,7 @@ Show = Callable[[str], None]
 _HOW_TO_TRUST = (
     "--prove needs --trusted-block HASH: the hash of a recent block, from a source that does not "
     "depend on this node: your own node or another provider's (cast block finalized --field hash "
-    "--rpc-url URL), or a block explorer"
+    "--rpc-url URL; on a Cosmos chain, URL/commit of an RPC), or a block explorer"
 )
 
 
@@ -54,13 +54,8 @@ class TrustOptions:
         """Return the nodes to read an experiment from; those of its network if none are named.
 
         Raises:
-            click.UsageError: a node's URL is malformed, or the chain's answers cannot be proved.
+            click.UsageError: a node's URL is malformed.
         """
-        if self.prove and not isinstance(place.network, EvmNetwork):
-            raise click.UsageError(
-                "--prove works only on EVM chains so far; on this chain, compare several nodes: "
-                "--node URL --node URL"
-            )
         try:
             networks = [place.network.with_node(url) for url in self.nodes] or [place.network]
         except InvalidNetwork as error:
@@ -88,7 +83,7 @@ class Sources:
     names: list[str]
     settled: Place
     trusted: bytes | None = None
-    proved: Block | None = None
+    proved: ProvenView[Any] | None = None
     _views: list[LedgerView] = field(default_factory=list)
 
     @property
@@ -118,7 +113,7 @@ class Sources:
         return compare_nodes(
             nodes,
             self.experiment,
-            first_is_proven=self.proved is not None,
+            first_is_proven=self.proved is not None and self._proves_events,
             report_done=lambda done: show(f"comparing nodes: {done} of {len(nodes)}"),
         )
 
@@ -127,37 +122,46 @@ class Sources:
         if len(self.places) > 1:
             yield "nodes", ", ".join(self.names)
         if self.proved is not None:
-            yield "proved", f"all that follows, up to block {self.proved.number:,}"
+            what = "all that follows" if self._proves_events else "calls, code and state"
+            yield "proved", f"{what}, up to block {self.proved.last.number:,}"
 
     def explain_trust(self) -> str:
         """Return a sentence about what the audit believed of the chain."""
         if self.proved is not None:
-            return (
-                "All that was read from the chain was proved from block "
-                f"{self.proved.number:,}, {self.proved.hash}."
-            )
+            what = "All that was read from the chain was"
+            if not self._proves_events:
+                what = "The calls of the contract, its code and its state were"
+            block = self.proved.trusted
+            return f"{what} proved from block {block.number:,}, {block.hash}."
         if len(self.places) > 1:
             return f"These nodes were compared with each other: {', '.join(self.names)}."
         return f"The answers of {self.names[0] if self.names else 'the nodes'} were believed."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the nodes and the trusted block as JSON values."""
-        proved = self.proved and {"block": self.proved.number, "hash": self.proved.hash}
+        if self.proved is None:
+            return {"nodes": self.names, "proved": None}
+        trusted, last = self.proved.trusted, self.proved.last
+        proved = {"block": trusted.number, "hash": trusted.hash, "up_to": last.number}
         return {"nodes": self.names, "proved": proved}
+
+    @property
+    def _proves_events(self) -> bool:
+        """Return whether hashes cover events; on Cosmos chains, none does."""
+        return isinstance(self.settled.network, EvmNetwork)
 
     def _open_with_proofs(self, show: Show) -> LedgerView:
         place, trusted = self.places[0], self.trusted
         need(place.network.package)
-        if not isinstance(place.network, EvmNetwork) or trusted is None:
-            raise LedgerError("only the answers of nodes of EVM chains can be proved")
+        if trusted is None:
+            raise InvalidArgument(_HOW_TO_TRUST)
         with explain_unreachable(place.network):
-            view = place.network.view_with_proofs(
+            self.proved = place.network.view_with_proofs(
                 place.reference.contract,
                 trusted=trusted,
                 report_done=lambda done: show(f"proving headers: {done:,}"),
             )
-        self.proved = view.trusted
-        return view
+        return self.proved
 
 
 def _read_newest(network: Network) -> Network:
@@ -179,16 +183,16 @@ def trust_options(command: Command) -> Command:
     prove = click.option(
         "--prove",
         is_flag=True,
-        help="Accept only what is proved from the trusted block: events, calls, code and state "
-        "(EVM chains).",
+        help="Accept only what is proved from the trusted block: calls, code and state, and on EVM "
+        "chains events.",
     )
     trusted = click.option(
         "--trusted-block",
         "trusted",
         metavar="HASH",
         callback=lambda _context, _option, text: parse_hash(text, "--trusted-block"),
-        help="The hash of the block up to which --prove proves; get it from another source than "
-        "the node.",
+        help="The hash of the block from which --prove proves, on EVM chains all earlier ones; get "
+        "it from another source than the node.",
     )
     return node(prove(trusted(collect(TrustOptions, "trust")(command))))
 

@@ -286,10 +286,13 @@ class Node(CheckedNode):
         return self._find_transactions(f"tx.height={height}")
 
     def _find_transactions(self, query: str) -> list[Executed]:
-        found: list[Executed] = []
+        return [decode_transaction(response) for response in self._ask_responses(query)]
+
+    def _ask_responses(self, query: str) -> list[Any]:
+        found: list[Any] = []
         for page in range(1, 1_000_000):
             answer = self._ask(self._transactions.GetTxsEvent, _request_page(query, page))
-            found += (decode_transaction(response) for response in answer.tx_responses)
+            found += answer.tx_responses
             total = answer.total or answer.pagination.total
             if len(answer.tx_responses) < _PAGE or len(found) >= total:
                 break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from colearn_ledger.chains.evm.proving.connecting import ProvenView, connect_with_proofs
-from colearn_ledger.chains.evm.proving.tries import ProofFailed
+from colearn_ledger.chains.errors import ProofFailed
+from colearn_ledger.chains.evm.proving.connecting import connect_with_proofs
 
-__all__ = ["ProofFailed", "ProvenView", "connect_with_proofs"]
+__all__ = ["ProofFailed", "connect_with_proofs"]

@@ -9,12 +9,11 @@ from web3.providers.base import BaseProvider
 
 from colearn_ledger.arguments import check_account
 from colearn_ledger.chains.config import check_chain_id
-from colearn_ledger.chains.contract_ledger import ContractView
+from colearn_ledger.chains.contract_ledger import ProvenView
 from colearn_ledger.chains.evm.config import EvmConfig
 from colearn_ledger.chains.evm.deployment import DeployedContract
 from colearn_ledger.chains.evm.encoder import EvmEncoder
 from colearn_ledger.chains.evm.events import EventReader
-from colearn_ledger.chains.evm.node import Block
 from colearn_ledger.chains.evm.proving.node import ProvenNode
 from colearn_ledger.chains.evm.sender import Sender
 from colearn_ledger.protocol import Account, SigningScheme
@@ -29,19 +28,6 @@ class _ProvenEvents(EventReader):
         return self._node.find_first_block(time)
 
 
-class ProvenView(ContractView[bytes]):
-    """A view of a contract as of a trusted block.
-
-    Args:
-        deployed: the connection to the contract.
-        trusted: the block.
-    """
-
-    def __init__(self, deployed: DeployedContract, trusted: Block) -> None:
-        super().__init__(EvmEncoder(deployed.artifact.abi), deployed)
-        self.trusted = trusted
-
-
 def connect_with_proofs(
     endpoint: str | BaseProvider,
     contract: Account,
@@ -49,7 +35,7 @@ def connect_with_proofs(
     trusted: bytes,
     config: EvmConfig,
     report_done: Callable[[int], None] = lambda _: None,
-) -> ProvenView:
+) -> ProvenView[bytes]:
     """Connect to a deployed contract to read it as of a trusted block.
 
     All that the view returns follows from the hash of that block: events, calls, code and state.
@@ -77,4 +63,5 @@ def connect_with_proofs(
     abi = deployed.artifact.abi
     deployed.events = _ProvenEvents(node, address, abi, range_size=settings.log_range)
     deployed.check()
-    return ProvenView(deployed, node.head())
+    encoder, head = EvmEncoder(deployed.artifact.abi), node.head()
+    return ProvenView(encoder, deployed, trusted=head, last=head)

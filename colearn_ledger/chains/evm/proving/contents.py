@@ -10,12 +10,13 @@ from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from colearn_ledger.chains.errors import ProofFailed
 from colearn_ledger.chains.evm.abi import Log
 from colearn_ledger.chains.evm.answers import hexadecimal, object_of, octets, rows
 from colearn_ledger.chains.evm.node import ChainLog
 from colearn_ledger.chains.evm.proving.encoding import DEPOSIT, encode_receipt, encode_transaction
 from colearn_ledger.chains.evm.proving.headers import Header
-from colearn_ledger.chains.evm.proving.tries import ProofFailed, compute_root
+from colearn_ledger.chains.evm.proving.tries import compute_root
 from colearn_ledger.chains.evm.sent_calls import SentCall
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
+from colearn_ledger.chains.errors import ProofFailed
 from colearn_ledger.chains.evm.answers import hexadecimal, object_of, octets, quantity
 from colearn_ledger.chains.evm.node import Block
 from colearn_ledger.chains.evm.proving.encoding import encode_header
-from colearn_ledger.chains.evm.proving.tries import ProofFailed
 from colearn_ledger.chains.evm.sent_calls import read_entropy
 from colearn_ledger.ledger import LedgerUnavailable
 

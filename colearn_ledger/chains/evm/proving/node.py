@@ -9,14 +9,13 @@ from typing import Any, TypeVar
 from eth_utils.address import to_canonical_address
 from web3.providers.base import BaseProvider
 
-from colearn_ledger.chains.errors import NodeRefused
+from colearn_ledger.chains.errors import NodeRefused, ProofFailed
 from colearn_ledger.chains.evm.answers import object_of, rows
 from colearn_ledger.chains.evm.http_provider import HttpConfig
 from colearn_ledger.chains.evm.node import Block, BlockTag, ChainLog, Node, TransactionReceipt
 from colearn_ledger.chains.evm.proving.contents import prove_contents
 from colearn_ledger.chains.evm.proving.headers import Header, HeaderChain
 from colearn_ledger.chains.evm.proving.state import ProvenState
-from colearn_ledger.chains.evm.proving.tries import ProofFailed
 from colearn_ledger.chains.evm.sent_calls import SentCall
 from colearn_ledger.protocol import Account
 

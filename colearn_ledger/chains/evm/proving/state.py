@@ -8,7 +8,7 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from colearn_ledger.chains.errors import BadAnswer, NodeRefused
+from colearn_ledger.chains.errors import BadAnswer, NodeRefused, ProofFailed
 from colearn_ledger.chains.evm.answers import hexadecimal, object_of, octets, rows
 from colearn_ledger.chains.evm.errors import Reverted
 from colearn_ledger.chains.evm.machine import (
@@ -20,7 +20,7 @@ from colearn_ledger.chains.evm.machine import (
     Transaction,
 )
 from colearn_ledger.chains.evm.proving.headers import Header
-from colearn_ledger.chains.evm.proving.tries import ProofFailed, ProvenTrie
+from colearn_ledger.chains.evm.proving.tries import ProvenTrie
 
 Ask = Callable[[str, Sequence[Any]], Any]
 """Returns a node's result of a request."""

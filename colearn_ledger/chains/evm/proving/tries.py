@@ -11,11 +11,7 @@ from trie.constants import BLANK_NODE_HASH
 from trie.exceptions import MissingTraversalNode, MissingTrieNode, ValidationError
 from trie.hexary import HexaryTrie
 
-from colearn_ledger.chains.errors import BadAnswer
-
-
-class ProofFailed(BadAnswer):
-    """A node's answer does not lead to the hash of the trusted block."""
+from colearn_ledger.chains.errors import ProofFailed
 
 
 def compute_root(items: Sequence[bytes]) -> bytes:

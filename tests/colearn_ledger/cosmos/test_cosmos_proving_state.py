@@ -1,0 +1,152 @@
+"""Proofs of the state of an experiment on a real wasmd, whose answers a proxy changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import (
+    ABCIQueryRequest,
+    ABCIQueryResponse,
+)
+from cosmpy.protos.cosmos.ics23.v1.proofs_pb2 import CommitmentProof
+
+from colearn_ledger.chains.cosmos.proving import ProofFailed, connect_with_proofs
+from colearn_ledger.chains.errors import BadAnswer, NodeRefused, WrongContract
+from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.protocol import Account, RoundClosed
+from tests.support.faults.grpc_gate import GrpcGate
+from tests.support.proven_world import ProvenWorld, audit, flip
+
+
+def lie_about_state(gate: GrpcGate, change: Callable[[ABCIQueryResponse], object]) -> None:
+    def lie(answer: bytes) -> bytes:
+        found = ABCIQueryResponse.FromString(answer)
+        change(found)
+        return bytes(found.SerializeToString())
+
+    gate.lie("ABCIQuery", lie)
+
+
+def in_proof(place: int, change: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Return a change of one of the two proofs in an answer: of the key, or of the store."""
+
+    def apply(found: Any) -> None:
+        operation = found.proof_ops.ops[place]
+        proof = CommitmentProof.FromString(operation.data)
+        change(proof)
+        operation.data = proof.SerializeToString()
+
+    return apply
+
+
+def move_byte(proof: Any) -> None:
+    """Move a byte from the key to the value, which leaves their joint length the same."""
+    exist = proof.exist
+    exist.key, exist.value = exist.key[:-1], exist.key[-1:] + exist.value
+
+
+STATE: dict[str, Callable[[Any], object]] = {
+    "value": in_proof(0, lambda proof: setattr(proof.exist, "value", flip(proof.exist.value))),
+    "step": in_proof(0, lambda proof: proof.exist.path.pop()),
+    "leaf": in_proof(0, lambda proof: setattr(proof.exist.leaf, "prehash_value", 0)),
+    "key": in_proof(0, move_byte),
+    "absence": in_proof(0, lambda proof: proof.nonexist.SetInParent()),
+    "store": in_proof(1, lambda proof: setattr(proof.exist, "key", b"bank")),
+    "root of the store": in_proof(1, lambda proof: setattr(proof.exist, "value", bytes(32))),
+    "no proof": lambda found: found.proof_ops.ClearField("ops"),
+    "one proof": lambda found: found.proof_ops.ops.pop(),
+    "malformed": lambda found: setattr(found.proof_ops.ops[0], "data", b"\xff\xff"),
+}
+
+
+@pytest.mark.parametrize("lie", STATE)
+def test_false_state_is_rejected(lie: str, played: ProvenWorld, gate: GrpcGate):
+    lie_about_state(gate, STATE[lie])
+    with pytest.raises(ProofFailed, match=r"proof of the key .* is wrong or incomplete"):
+        audit(played, gate)
+
+
+def test_value_beside_the_proof_is_not_used(played: ProvenWorld, gate: GrpcGate):
+    lie_about_state(gate, lambda found: setattr(found, "value", b"7"))
+    assert audit(played, gate).findings == ()
+
+
+def ask_state(played: ProvenWorld, key: bytes, height: int) -> ABCIQueryResponse:
+    request = ABCIQueryRequest(data=key, path="/store/wasm/key", height=height, prove=True)
+    return played.place.node._blocks.ABCIQuery(request)
+
+
+def read_key(found: ABCIQueryResponse) -> bytes:
+    proof = CommitmentProof.FromString(found.proof_ops.ops[0].data)
+    return bytes(proof.exist.key or proof.nonexist.key)
+
+
+def test_state_of_an_earlier_block_is_rejected(played: ProvenWorld, gate: GrpcGate):
+    earlier = played.height_of(RoundClosed) - 1
+    lie_about_state(gate, lambda found: found.CopyFrom(ask_state(played, read_key(found), earlier)))
+    with pytest.raises(ProofFailed, match="proof of the key"):
+        audit(played, gate)
+
+
+def test_value_of_another_key_is_rejected(played: ProvenWorld, gate: GrpcGate):
+    answers: list[ABCIQueryResponse] = []
+
+    def repeat(found: ABCIQueryResponse) -> None:
+        answers.append(ABCIQueryResponse.FromString(found.SerializeToString()))
+        found.CopyFrom(answers[0])
+
+    lie_about_state(gate, repeat)
+    with pytest.raises(ProofFailed, match="proof of the key"):
+        audit(played, gate)
+
+
+def test_value_that_exists_cannot_be_denied(played: ProvenWorld, gate: GrpcGate):
+    """The neighbours of a key's neighbours leave a gap in which the key is."""
+    height = played.end - 1
+
+    def deny(found: ABCIQueryResponse) -> None:
+        key = read_key(found)
+        proof = CommitmentProof.FromString(found.proof_ops.ops[0].data)
+        if proof.WhichOneof("proof") == "exist":
+            before = read_absence(ask_state(played, key[:-1] + bytes([key[-1] - 1, 255]), height))
+            after = read_absence(ask_state(played, key + b"\x00", height))
+            assert before.right.key == key == after.left.key
+            proof.nonexist.key = key
+            proof.nonexist.left.CopyFrom(before.left)
+            proof.nonexist.right.CopyFrom(after.right)
+            found.proof_ops.ops[0].data = proof.SerializeToString()
+
+    lie_about_state(gate, deny)
+    with pytest.raises(ProofFailed, match="proof of the key"):
+        audit(played, gate)
+
+
+def read_absence(found: ABCIQueryResponse) -> Any:
+    return CommitmentProof.FromString(found.proof_ops.ops[0].data).nonexist
+
+
+def test_address_without_a_contract_is_refused(played: ProvenWorld, gate: GrpcGate):
+    stranger = played.place.sender.address(played.place.bank)
+    with pytest.raises(WrongContract, match="there is no contract"):
+        connect_with_proofs(
+            replace(played.place.terms, grpc=gate.url),
+            Account(stranger),
+            trusted=played.hash(played.end),
+            config=played.place.config,
+        )
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["GetBlockByHeight", "GetValidatorSetByHeight", "ABCIQuery", "GetTxsEvent", "GetTx"],
+)
+@pytest.mark.parametrize("answer", [b"", b"\x0a\xff\xff"])
+def test_malformed_answers_are_rejected(
+    answer: bytes, method: str, played: ProvenWorld, gate: GrpcGate
+):
+    gate.lie(method, lambda _: answer)
+    with pytest.raises((BadAnswer, NodeRefused, LedgerUnavailable)):
+        audit(played, gate)
