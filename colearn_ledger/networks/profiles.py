@@ -245,12 +245,9 @@ class EvmNetwork(Network):
         """Read a contract as of a trusted block, as `Network.view_with_proofs` describes."""
         from colearn_ledger.chains.evm.proving import connect_with_proofs
 
+        node, config = self.nodes[0], self._config()
         return connect_with_proofs(
-            self.nodes[0],
-            contract,
-            trusted=trusted,
-            config=self._config(),
-            report_done=report_done,
+            node, contract, trusted=trusted, config=config, report_done=report_done
         )
 
     def deploy(
@@ -336,12 +333,9 @@ class CosmosNetwork(Network):
         """Prove the newest state from a trusted block, as `Network.view_with_proofs` describes."""
         from colearn_ledger.chains.cosmos.proving import connect_with_proofs
 
+        access, config = self.access, self._config()
         return connect_with_proofs(
-            self.access,
-            contract,
-            trusted=trusted,
-            config=self._config(),
-            report_done=report_done,
+            access, contract, trusted=trusted, config=config, report_done=report_done
         )
 
     def deploy(

@@ -19,9 +19,10 @@ from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
 from tests.support.anvil_world import AnvilWorld, play_on_anvil
 from tests.support.cosmos_place import Place
+from tests.support.faults.grpc_gate import GrpcGate
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.joining import join
-from tests.support.samples import params
+from tests.support.samples import params, wallet_of
 from tests.support.second_audit import EVENTS
 
 
@@ -166,7 +167,11 @@ def test_honest_node_is_proved(run: Run, world: AnvilWorld, proxies: list[Faulty
     number = int(json_rpc(world.anvil.url, "eth_blockNumber"), 16)
     assert f"up to block {number}" in result.stdout
     report = json.loads(run(*trust(world), "--json", nodes=proxies[:1]).stdout)
-    assert report["proved"] == {"block": number, "hash": "0x" + world.head().hex()}
+    assert report["proved"] == {
+        "block": number,
+        "hash": "0x" + world.head().hex(),
+        "up_to": number,
+    }
 
 
 def test_report_without_proof_has_no_block(run: Run, proxies: list[FaultyProxy]):
@@ -235,11 +240,30 @@ def test_nodes_of_a_cosmos_chain_are_compared(cosmos: str, cosmos_place: Place):
     assert len(json.loads(result.stdout)["nodes"]) == 2
 
 
-def test_proofs_of_a_cosmos_chain_are_refused(cosmos: str):
-    command = ["audit", cosmos, "--network", "test-cosmos", "--prove", "--trusted-block", "11" * 32]
-    result = CliRunner().invoke(main, command)
-    assert result.exit_code == 2
-    assert "--prove works only on EVM chains so far" in " ".join(result.stderr.split())
+def prove_on_cosmos(experiment: str, node: str, trusted: str) -> Result:
+    command = ["audit", experiment, "--network", "test-cosmos", "--no-files", "--json"]
+    options = ["--node", node, "--prove", "--trusted-block", trusted]
+    return CliRunner().invoke(main, [*command, *options])
+
+
+def test_node_of_a_cosmos_chain_is_proved(cosmos: str, cosmos_place: Place):
+    trusted = cosmos_place.node.head()
+    cosmos_place.fund([wallet_of("somebody new")])  # makes a later block
+    result = prove_on_cosmos(cosmos, cosmos_place.chain.grpc, trusted.hash)
+    assert result.exit_code == 0, result.output
+    proved = json.loads(result.stdout)["proved"]
+    assert (proved["block"], proved["hash"]) == (trusted.number, trusted.hash)
+    assert proved["up_to"] >= trusted.number - 1
+
+
+def test_lying_node_of_a_cosmos_chain_is_rejected(cosmos: str, cosmos_place: Place):
+    trusted = cosmos_place.node.head().hash
+    with GrpcGate(cosmos_place.chain.grpc) as gate:
+        gate.lie("ABCIQuery", lambda answer: answer.replace(b"colearn", b"colearm"))
+        result = prove_on_cosmos(cosmos, gate.url, trusted)
+    assert result.exit_code == 2, result.output
+    text = " ".join(result.stderr.split())
+    assert "could not be checked: the node's proof of the key" in text
 
 
 # ---------------------------------------------------------------------- certificates

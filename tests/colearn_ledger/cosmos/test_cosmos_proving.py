@@ -259,6 +259,20 @@ def test_announcement_that_is_left_out_is_missed(played: ProvenWorld, gate: Grpc
         audit(played, gate)
 
 
+def test_transactions_that_are_left_out_of_a_block_are_missed(played: ProvenWorld, gate: GrpcGate):
+    node = ProvenNode(
+        gate.url,
+        played.world.ledger.contract,
+        trusted=played.hash(played.end),
+        grpc=played.place.config.grpc,
+    )
+    height = played.height_of(VoteCast)
+    assert len(node.executed_in(height)) == 1
+    lie_about_results(gate, lambda found: found.ClearField("tx_responses"), bool)
+    with pytest.raises(ProofFailed, match=f"left out a transaction of block {height}"):
+        node.executed_in(height)
+
+
 def test_failure_that_took_effect_is_rejected(played: ProvenWorld, gate: GrpcGate):
     def lie(answer: bytes) -> bytes:
         found = GetTxResponse.FromString(answer)

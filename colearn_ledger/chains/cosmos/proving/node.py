@@ -213,7 +213,10 @@ class ProvenNode(Node):
 
     def executed_in(self, height: int) -> list[Executed]:
         """Return the transactions of a block, including those that failed."""
-        return [self._prove(each) for each in super().executed_in(height)]
+        found = [self._prove(each) for each in super().executed_in(height)]
+        if {each.hash for each in found} != set(self._prove_codes(height)):
+            raise ProofFailed(f"the node left out a transaction of block {height}")
+        return found
 
     def _prove(self, executed: Executed) -> Executed:
         """Return a transaction whose block and result are proved, with the time of the block."""
