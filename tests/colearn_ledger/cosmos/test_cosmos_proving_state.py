@@ -74,8 +74,10 @@ def test_value_beside_the_proof_is_not_used(played: ProvenWorld, gate: GrpcGate)
     assert audit(played, gate).findings == ()
 
 
-def ask_state(played: ProvenWorld, key: bytes, height: int) -> ABCIQueryResponse:
-    request = ABCIQueryRequest(data=key, path="/store/wasm/key", height=height, prove=True)
+def ask_state(
+    played: ProvenWorld, key: bytes, height: int, store: str = "wasm"
+) -> ABCIQueryResponse:
+    request = ABCIQueryRequest(data=key, path=f"/store/{store}/key", height=height, prove=True)
     return played.place.node._blocks.ABCIQuery(request)
 
 
@@ -87,6 +89,15 @@ def read_key(found: ABCIQueryResponse) -> bytes:
 def test_state_of_an_earlier_block_is_rejected(played: ProvenWorld, gate: GrpcGate):
     earlier = played.height_of(RoundClosed) - 1
     lie_about_state(gate, lambda found: found.CopyFrom(ask_state(played, read_key(found), earlier)))
+    with pytest.raises(ProofFailed, match="proof of the key"):
+        audit(played, gate)
+
+
+def test_absence_from_another_store_is_rejected(played: ProvenWorld, gate: GrpcGate):
+    height = played.end - 1
+    lie_about_state(
+        gate, lambda found: found.CopyFrom(ask_state(played, read_key(found), height, "bank"))
+    )
     with pytest.raises(ProofFailed, match="proof of the key"):
         audit(played, gate)
 
