@@ -11,6 +11,8 @@ from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import (
 )
 
 from colearn_ledger.audit import AuditReport, audit_experiment
+from colearn_ledger.chains.contract_ledger import ProvenView
+from colearn_ledger.chains.cosmos.encoder import Message
 from colearn_ledger.chains.cosmos.proving import connect_with_proofs
 from colearn_ledger.ledger import RecordedEvent
 from colearn_ledger.protocol import Selection, VoteCast
@@ -64,16 +66,22 @@ def play_proven(place: Place) -> ProvenWorld:
     return ProvenWorld(place, world)
 
 
-def audit(played: ProvenWorld, gate: GrpcGate, trusted: int | bytes | None = None) -> AuditReport:
-    """Audit with proofs, by default from a block in the middle of the experiment."""
+def open_view(
+    played: ProvenWorld, gate: GrpcGate, trusted: int | bytes | None = None
+) -> ProvenView[Message]:
+    """Connect with proofs, by default from a block in the middle of the experiment."""
     height = played.height_of(VoteCast) if trusted is None else trusted
-    view = connect_with_proofs(
+    return connect_with_proofs(
         replace(played.place.terms, grpc=gate.url),
         played.world.ledger.contract,
         trusted=height if isinstance(height, bytes) else played.hash(height),
         config=played.place.config,
     )
-    return audit_experiment(view, None, played.world.id)
+
+
+def audit(played: ProvenWorld, gate: GrpcGate, trusted: int | bytes | None = None) -> AuditReport:
+    """Audit with proofs."""
+    return audit_experiment(open_view(played, gate, trusted), None, played.world.id)
 
 
 def flip(data: bytes) -> bytes:

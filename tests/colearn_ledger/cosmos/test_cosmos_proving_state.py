@@ -16,9 +16,9 @@ from cosmpy.protos.cosmos.ics23.v1.proofs_pb2 import CommitmentProof
 from colearn_ledger.chains.cosmos.proving import ProofFailed, connect_with_proofs
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused, WrongContract
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.protocol import Account, RoundClosed
+from colearn_ledger.protocol import Account, ExperimentId, RoundClosed, UnknownExperiment
 from tests.support.faults.grpc_gate import GrpcGate
-from tests.support.proven_world import ProvenWorld, audit, flip
+from tests.support.proven_world import ProvenWorld, audit, flip, open_view
 
 
 def lie_about_state(gate: GrpcGate, change: Callable[[ABCIQueryResponse], object]) -> None:
@@ -69,6 +69,21 @@ def test_false_state_is_rejected(lie: str, played: ProvenWorld, gate: GrpcGate):
         audit(played, gate)
 
 
+def test_absence_is_proved(played: ProvenWorld, gate: GrpcGate):
+    proofs: list[str | None] = []
+
+    def note(found: ABCIQueryResponse) -> None:
+        proof = CommitmentProof.FromString(found.proof_ops.ops[0].data)
+        proofs.append(proof.WhichOneof("proof"))
+
+    lie_about_state(gate, note)
+    view = open_view(played, gate)
+    for unknown in (0, 2, 2**64 - 1):
+        with pytest.raises(UnknownExperiment):
+            view.experiment(ExperimentId(unknown))
+    assert proofs.count("nonexist") == 3
+
+
 def test_value_beside_the_proof_is_not_used(played: ProvenWorld, gate: GrpcGate):
     lie_about_state(gate, lambda found: setattr(found, "value", b"7"))
     assert audit(played, gate).findings == ()
@@ -96,7 +111,7 @@ def test_state_of_an_earlier_block_is_rejected(played: ProvenWorld, gate: GrpcGa
 def test_absence_from_another_store_is_rejected(played: ProvenWorld, gate: GrpcGate):
     height = played.end - 1
     lie_about_state(
-        gate, lambda found: found.CopyFrom(ask_state(played, read_key(found), height, "bank"))
+        gate, lambda found: found.CopyFrom(ask_state(played, read_key(found), height, "acc"))
     )
     with pytest.raises(ProofFailed, match="proof of the key"):
         audit(played, gate)
@@ -114,8 +129,11 @@ def test_value_of_another_key_is_rejected(played: ProvenWorld, gate: GrpcGate):
         audit(played, gate)
 
 
-def test_value_that_exists_cannot_be_denied(played: ProvenWorld, gate: GrpcGate):
-    """The neighbours of a key's neighbours leave a gap in which the key is."""
+@pytest.mark.parametrize("kept", [("left", "right"), ("left",), ("right",)])
+def test_value_that_exists_cannot_be_denied(
+    kept: tuple[str, ...], played: ProvenWorld, gate: GrpcGate
+):
+    """Both keys beside it are in the store, but not next to each other, nor at its ends."""
     height = played.end - 1
 
     def deny(found: ABCIQueryResponse) -> None:
@@ -126,8 +144,9 @@ def test_value_that_exists_cannot_be_denied(played: ProvenWorld, gate: GrpcGate)
             after = read_absence(ask_state(played, key + b"\x00", height))
             assert before.right.key == key == after.left.key
             proof.nonexist.key = key
-            proof.nonexist.left.CopyFrom(before.left)
-            proof.nonexist.right.CopyFrom(after.right)
+            neighbours = {"left": before.left, "right": after.right}
+            for side in kept:
+                getattr(proof.nonexist, side).CopyFrom(neighbours[side])
             found.proof_ops.ops[0].data = proof.SerializeToString()
 
     lie_about_state(gate, deny)
