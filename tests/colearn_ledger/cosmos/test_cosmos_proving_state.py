@@ -31,12 +31,13 @@ def lie_about_state(gate: GrpcGate, change: Callable[[ABCIQueryResponse], object
 
 
 def in_proof(place: int, change: Callable[[Any], object]) -> Callable[[Any], object]:
-    """Return a change of one of the two proofs in an answer: of the key, or of the store."""
+    """Return a change of one of the two proofs of a value: that of the key, or of the store."""
 
     def apply(found: Any) -> None:
         operation = found.proof_ops.ops[place]
         proof = CommitmentProof.FromString(operation.data)
-        change(proof)
+        if proof.WhichOneof("proof") == "exist":
+            change(proof)
         operation.data = proof.SerializeToString()
 
     return apply
