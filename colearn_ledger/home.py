@@ -39,6 +39,11 @@ def data_home() -> Path:
     return _own_home() or Path(_XDG_FOLDERS.user_data_dir)
 
 
+def cache_home() -> Path:
+    """Return the folder for what can be fetched or made again; it may not exist yet."""
+    return _own_home() or Path(_XDG_FOLDERS.user_cache_dir)
+
+
 def _own_home() -> Path | None:
     own = os.environ.get("COLEARN_HOME")
     return Path(own) if own else None

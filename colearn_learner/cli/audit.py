@@ -42,7 +42,7 @@ from colearn_learner.errors import LearnerError
 from colearn_ledger.protocol import LedgerError
 
 if TYPE_CHECKING:
-    from colearn_ledger.audit import AuditReport, Finding, Progress
+    from colearn_ledger.audit import AuditReport, Finding, KeptFiles, Progress
     from colearn_ledger.audit.certificate import Source
     from colearn_ledger.ledger import LedgerView
     from colearn_ledger.weights.store import ContentStore
@@ -64,6 +64,7 @@ class _Options:
 
     store: str | None
     no_files: bool
+    fresh: bool
     timeout: float
     as_json: bool
 
@@ -72,6 +73,7 @@ class _Options:
 @experiment_argument
 @store_option
 @click.option("--no-files", is_flag=True, help="Check only the chain, and fetch no files.")
+@click.option("--fresh", is_flag=True, help="Fetch also what an interrupted audit has fetched.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
@@ -156,14 +158,15 @@ def _audit(
     options: _Options,
     scorer: Scorer | None,
 ) -> AuditReport:
-    from colearn_ledger.audit import audit_experiment
+    from colearn_ledger.audit import Fetching, audit_experiment
 
-    with show_steps("reading the contract") as show:
+    reference = str(sources.settled.reference)
+    with _keep_files(reference, options) as kept, show_steps("reading the contract") as show:
         report = audit_experiment(
             ledger,
             store,
             sources.experiment,
-            timeout=options.timeout,
+            fetching=Fetching(options.timeout, kept),
             report_progress=lambda progress: show(_describe_progress(progress)),
             on_weights=None if scorer is None else partial(scorer.score, show=show),
         )
@@ -173,6 +176,23 @@ def _audit(
         findings=(*report.findings, *compared.findings),
         unchecked=(*report.unchecked, *compared.unchecked),
     )
+
+
+@contextmanager
+def _keep_files(reference: str, options: _Options) -> Iterator[KeptFiles | None]:
+    """Yield the files of an audit that was interrupted; they are kept if this one is, too."""
+    from colearn_ledger.audit import keep_files
+
+    if options.no_files:
+        yield None
+        return
+    with keep_files(reference, fresh=options.fresh) as kept:
+        try:
+            yield kept
+        except KeyboardInterrupt:
+            if kept is not None and kept.has_files:
+                note("The files that were fetched are kept: the same command continues with them.")
+            raise
 
 
 def _make_source(
@@ -211,6 +231,11 @@ def _print_report(place: Place, report: AuditReport, sources: Sources) -> None:
             ("files", f"{counts.files:,} checked, {counts.merges:,} merges computed again"),
         ]
     )
+    if counts.reused:
+        note(
+            f"{counts.reused:,} of {counts.files:,} files were fetched by an audit that was "
+            "interrupted, and only checked again. --fresh fetches all."
+        )
     for sentence in report.unchecked:
         note(f"Not checked: {sentence}")
     print_line()

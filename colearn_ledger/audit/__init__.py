@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from colearn_ledger.audit.auditing import Progress, Stage, audit_experiment
-from colearn_ledger.audit.files import CheckedWeights
+from colearn_ledger.audit.files import CheckedWeights, Fetching
 from colearn_ledger.audit.findings import AuditCounts, AuditReport, Finding, FindingKind
+from colearn_ledger.audit.kept_files import KeptFiles, keep_files
 from colearn_ledger.audit.reading import ChangingLedger
 from colearn_ledger.audit.witnesses import Comparison, NodeNotComparable, Witness, compare_nodes
 
@@ -14,12 +15,15 @@ __all__ = [
     "ChangingLedger",
     "CheckedWeights",
     "Comparison",
+    "Fetching",
     "Finding",
     "FindingKind",
+    "KeptFiles",
     "NodeNotComparable",
     "Progress",
     "Stage",
     "Witness",
     "audit_experiment",
     "compare_nodes",
+    "keep_files",
 ]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from colearn_ledger.audit.comparing import compare_state
-from colearn_ledger.audit.files import FileAuditor, OnWeights
+from colearn_ledger.audit.files import Fetching, FileAuditor, OnWeights
 from colearn_ledger.audit.findings import AuditReport, Finding
-from colearn_ledger.audit.reading import Snapshot, read_origins, read_snapshot
+from colearn_ledger.audit.reading import ReportDone, Snapshot, read_origins, read_snapshot
 from colearn_ledger.audit.replay import Replay, Replayed
 from colearn_ledger.ledger import LedgerView, Origin
 from colearn_ledger.protocol import ContentRef, ExperimentId, SigningDomain
@@ -21,13 +21,18 @@ class Stage(StrEnum):
     """What an audit is doing."""
 
     EVENTS = "reading events"
+    STATE = "reading rounds and ballots"
     TRANSACTIONS = "reading transactions"
+    REPLAY = "replaying events"
     FILES = "checking files"
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an audit is; ``total`` is ``None`` while it is not known."""
+    """How far an audit is; ``total`` is ``None`` while it is not known.
+
+    A stage reports what is done of it, at the latest when it ends, before the next one begins.
+    """
 
     stage: Stage
     done: int
@@ -36,13 +41,15 @@ class Progress:
 
 ReportProgress = Callable[[Progress], None]
 
+_DEFAULT = Fetching()
+
 
 def audit_experiment(
     ledger: LedgerView,
     store: ContentStore | None,
     experiment: ExperimentId,
     *,
-    timeout: float | None = None,
+    fetching: Fetching = _DEFAULT,
     report_progress: ReportProgress = lambda _: None,
     on_weights: OnWeights | None = None,
 ) -> AuditReport:
@@ -52,7 +59,7 @@ def audit_experiment(
         ledger: the ledger.
         store: the store with the experiment's files; ``None`` checks no files.
         experiment: the id of the experiment.
-        timeout: limit on the time to fetch each file, in seconds.
+        fetching: how files are fetched.
         report_progress: called while the audit goes on. An error that it raises ends the audit.
         on_weights: called with all weights that fit the schema, in order, for example to score
             them.
@@ -63,19 +70,22 @@ def audit_experiment(
         ChangingLedger: the experiment changed during every attempt to read it.
         SubnormalsFlushed: this thread flushes subnormal numbers to zero.
     """
+
+    def report(stage: Stage, total: int | None = None) -> ReportDone:
+        return lambda done: report_progress(Progress(stage, done, total))
+
     snapshot = read_snapshot(
         ledger,
         experiment,
-        report_done=lambda done: report_progress(Progress(Stage.EVENTS, done)),
+        report_done=report(Stage.EVENTS),
+        report_rounds=report(Stage.STATE),
     )
     events = snapshot.events
-    origins = read_origins(
-        ledger,
-        events,
-        report_done=lambda done: report_progress(Progress(Stage.TRANSACTIONS, done, len(events))),
-    )
+    origins = read_origins(ledger, events, report_done=report(Stage.TRANSACTIONS, len(events)))
+    report(Stage.REPLAY, len(events))(0)
     replayed, findings = _replay(ledger.domain, snapshot, origins)
     counts = replayed.counts
+    report(Stage.REPLAY, len(events))(counts.events)
     counts.rounds = len(snapshot.rounds)
     counts.ballots = sum(map(len, snapshot.ballots))
     unchecked = _list_unchecked(snapshot, replayed)
@@ -83,13 +93,12 @@ def audit_experiment(
     if store is None:
         unchecked.append("All files: no store was given.")
     else:
-        total = _count_files(snapshot)
         audit = FileAuditor(
             store,
             snapshot,
             counts,
-            timeout=timeout,
-            report_done=lambda done: report_progress(Progress(Stage.FILES, done, total)),
+            fetching=fetching,
+            report_done=report(Stage.FILES, _count_files(snapshot)),
             on_weights=on_weights,
         ).run(replayed.announced)
         findings += audit.findings

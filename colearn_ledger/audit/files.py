@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from colearn_ledger.audit.findings import AuditCounts, Finding, FindingKind, describe
+from colearn_ledger.audit.kept_files import KeptFiles
 from colearn_ledger.audit.reading import Snapshot
 from colearn_ledger.protocol import Announced, ContentRef, LedgerError, Merge, Round
 from colearn_ledger.spec import MAX_SPEC_SIZE, ExperimentSpec, SpecError
@@ -69,6 +71,20 @@ class CheckedWeights:
     weights: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """How an audit fetches files.
+
+    Args:
+        timeout: limit on the time to fetch each file, in seconds; ``None``: the store's own.
+        kept: where files stay, so that an audit that is interrupted can be resumed; ``None`` if
+            they are removed after their round.
+    """
+
+    timeout: float | None = None
+    kept: KeptFiles | None = None
+
+
 OnWeights = Callable[[CheckedWeights], None]
 """Called with all weights that fit the schema, in order. An error that it raises ends the audit."""
 
@@ -80,7 +96,7 @@ class FileAuditor:
         store: the store to fetch from.
         snapshot: the experiment.
         counts: counts what was checked.
-        timeout: limit on the time to fetch each file, in seconds.
+        fetching: how files are fetched.
         report_done: called with the number of files that were checked.
         on_weights: called with all usable weights, if given.
     """
@@ -91,32 +107,46 @@ class FileAuditor:
         snapshot: Snapshot,
         counts: AuditCounts,
         *,
-        timeout: float | None,
+        fetching: Fetching,
         report_done: Callable[[int], None],
         on_weights: OnWeights | None = None,
     ) -> None:
         self._store = store
         self._snapshot = snapshot
-        self._timeout = timeout
+        self._fetching = fetching
         self._report_done = report_done
         self._on_weights = on_weights
         self._schema: WeightsSchema | None = None
         self._now: ContentRef | None = None
         self._is_known = True
+        self._intact: set[ContentRef] = set()
         self._audit = FileAudit(counts)
 
     def run(self, announced: Iterable[tuple[Announced, int | None]]) -> FileAudit:
         """Check all files, round by round, then the announced merges."""
         with tempfile.TemporaryDirectory(prefix="colearn-audit-") as name:
-            folder = Path(name)
-            self._check_spec(folder)
-            self._check_initial(folder)
+            scratch = Path(name)
+            with self._open_folder("start", scratch) as folder:
+                self._check_spec(folder)
+                self._check_initial(folder)
             for round_ in self._snapshot.rounds:
-                self._check_round(round_, folder)
-                for path in folder.iterdir():
-                    path.unlink()
+                with self._open_folder(str(round_.index), scratch) as folder:
+                    self._check_round(round_, folder, scratch / "merged")
         self._check_announced(announced)
         return self._audit
+
+    @contextmanager
+    def _open_folder(self, name: str, scratch: Path) -> Iterator[Path]:
+        """Yield a folder for files; afterwards, only those that are kept stay in it."""
+        kept = self._fetching.kept
+        self._intact.clear()
+        if kept is None:
+            with tempfile.TemporaryDirectory(dir=scratch) as temporary:
+                yield Path(temporary)
+            return
+        folder = kept.open_folder(name)
+        yield folder
+        kept.keep(folder, map(file_name, self._intact))
 
     # ------------------------------------------------------------------ specification, start
 
@@ -151,7 +181,7 @@ class FileAuditor:
 
     # ------------------------------------------------------------------ rounds
 
-    def _check_round(self, round_: Round, folder: Path) -> None:
+    def _check_round(self, round_: Round, folder: Path, merged: Path) -> None:
         contents = {f"proposal of slot {slot}": c for slot, c in round_.contents.items()}
         paths = self._fetch(contents, folder, round_.index)
         accepted = [slot.content for slot in round_.slots if slot.accepted and slot.content]
@@ -170,7 +200,7 @@ class FileAuditor:
                     )
                 )
         if accepted:
-            self._now = self._merge(round_, accepted, folder)
+            self._now = self._merge(round_, accepted, folder, merged)
             self._is_known = self._now is not None
             self._audit.current[round_.index] = self._now
             if self._now is not None:
@@ -209,7 +239,9 @@ class FileAuditor:
             return accepted[0]
         return None
 
-    def _merge(self, round_: Round, accepted: list[ContentRef], folder: Path) -> ContentRef | None:
+    def _merge(
+        self, round_: Round, accepted: list[ContentRef], folder: Path, merged: Path
+    ) -> ContentRef | None:
         """Return the weights that a round made current, ``None`` if they cannot be computed."""
         if (adopted := self._find_adopted(accepted)) is not None:
             return adopted
@@ -225,7 +257,6 @@ class FileAuditor:
             return None
         try:
             usable = select_usable(fitting, schema).usable
-            merged = folder / "merged"
             content = merge_files(usable, merged, schema=schema, round_index=round_.index)
         except NothingToMerge:  # the defects were reported with the files
             return None
@@ -280,12 +311,14 @@ class FileAuditor:
                 self._add(
                     FindingKind.FILE, place, f"size of the {name}", expected, found, _DEFECTIVE
                 )
+        contents = list(fitting.values())
+        before = {c for c in contents if is_intact(folder / file_name(c), c)}
         failures = fetch_files(
             self._store,
-            list(fitting.values()),
+            contents,
             folder,
             max_size=max(sizes, default=0),
-            timeout=self._timeout,
+            timeout=self._fetching.timeout,
         )
         got: dict[str, Path] = {}
         for name, content in fitting.items():
@@ -295,6 +328,8 @@ class FileAuditor:
                 self._report_failure(failures[content], name, content, place)
             elif is_intact(path, content):
                 self._audit.counts.bytes += content.size
+                self._audit.counts.reused += content in before
+                self._intact.add(content)
                 got[name] = path
             else:
                 self._report_bytes(path, name, content, place)

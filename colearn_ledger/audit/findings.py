@@ -71,6 +71,8 @@ class AuditCounts:
     selections: int = 0
     """Random selections that were computed again from the chain's entropy."""
     files: int = 0
+    reused: int = 0
+    """Files that were not fetched, because an audit that was interrupted had fetched them."""
     bytes: int = 0
     merges: int = 0
     """Merged weights that were computed again."""

@@ -52,7 +52,11 @@ class Snapshot:
 
 
 def read_snapshot(
-    ledger: LedgerView, experiment: ExperimentId, *, report_done: ReportDone = lambda _: None
+    ledger: LedgerView,
+    experiment: ExperimentId,
+    *,
+    report_done: ReportDone = lambda _: None,
+    report_rounds: ReportDone = lambda _: None,
 ) -> Snapshot:
     """Read events and state that belong together; read again what changed meanwhile.
 
@@ -60,6 +64,7 @@ def read_snapshot(
         ledger: the ledger.
         experiment: the id of the experiment.
         report_done: called with the number of events read so far.
+        report_rounds: called with the number of rounds whose state was read.
 
     Raises:
         UnknownExperiment: the ledger has no such experiment.
@@ -71,7 +76,7 @@ def read_snapshot(
         for page in _read_pages_of_events(ledger, experiment, events[-1].cursor if events else -1):
             events += page
             report_done(len(events))
-        state = _read_state(ledger, experiment, events)
+        state = _read_state(ledger, experiment, events, report_rounds)
         if not ledger.events(experiment, events[-1].cursor if events else -1, 1):
             return state
     raise ChangingLedger(
@@ -111,7 +116,10 @@ def _read_pages_of_events(
 
 
 def _read_state(
-    ledger: LedgerView, experiment: ExperimentId, events: list[RecordedEvent]
+    ledger: LedgerView,
+    experiment: ExperimentId,
+    events: list[RecordedEvent],
+    report_rounds: ReportDone,
 ) -> Snapshot:
     learners = read_pages(lambda start: ledger.learners(experiment, start, MAX_PAGE))
     rounds = read_pages(lambda start: ledger.rounds(experiment, start, MAX_PAGE))
@@ -120,20 +128,25 @@ def _read_state(
         current=tuple(ledger.current_weights(experiment)),
         learners=learners,
         rounds=rounds,
-        ballots=_read_ballots(ledger, experiment, rounds, len(learners)),
+        ballots=_read_ballots(ledger, experiment, rounds, len(learners), report_rounds),
         events=events,
     )
 
 
 def _read_ballots(
-    ledger: LedgerView, experiment: ExperimentId, rounds: list[Round], learners: int
+    ledger: LedgerView,
+    experiment: ExperimentId,
+    rounds: list[Round],
+    learners: int,
+    report_rounds: ReportDone,
 ) -> list[list[Ballot]]:
     rows: list[list[Ballot]] = [[] for _ in rounds]
-    for start in range(0, learners, MAX_PAGE):
-        for first in range(0, len(rounds), _ROUNDS_AT_ONCE):
-            some = rounds[first : first + _ROUNDS_AT_ONCE]
+    for first in range(0, len(rounds), _ROUNDS_AT_ONCE):
+        some = rounds[first : first + _ROUNDS_AT_ONCE]
+        for start in range(0, learners, MAX_PAGE):
             questions = [(experiment, round_.index, start, MAX_PAGE) for round_ in some]
             pages = ledger.ask_all(BALLOTS, questions)
             for row, page in zip(rows[first:], pages, strict=False):
                 row += page
+        report_rounds(first + len(some))
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,39 @@ def test_interruption_ends_the_command_without_a_traceback(ledger: LyingLedger):
     result = run()
     assert result.exit_code == 130
     assert result.stderr == "Interrupted.\n"
+
+
+def run_interrupted(monkeypatch: pytest.MonkeyPatch) -> Result:
+    """Run the command, and interrupt it once it has checked eight files."""
+
+    def interrupt(text: str) -> None:
+        if text.startswith("checking files: 8"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as terminal:
+        terminal.setattr("colearn_learner.cli.audit.show_steps", lambda _: nullcontext(interrupt))
+        result = run()
+    assert result.exit_code == 130
+    return result
+
+
+def test_interrupted_audit_is_continued_by_the_same_command(
+    ledger: LyingLedger, monkeypatch: pytest.MonkeyPatch
+):
+    result = run_interrupted(monkeypatch)
+    assert "the same command continues with them" in result.stderr
+    result = run()
+    assert result.exit_code == 0
+    assert "8 of 14 files were fetched by an audit that was interrupted" in result.stderr
+    assert "14 checked, 4 merges" in result.stdout
+    assert run().stderr == ""
+
+
+def test_fresh_audit_does_not_continue(ledger: LyingLedger, monkeypatch: pytest.MonkeyPatch):
+    run_interrupted(monkeypatch)
+    document = json.loads(run("--fresh", "--json").stdout)
+    assert document["checked"]["files"] == 14
+    assert document["checked"]["reused"] == 0
 
 
 def test_terminal_shows_how_far_the_audit_is(ledger: LyingLedger, monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from eth_utils.address import to_checksum_address
@@ -52,6 +53,11 @@ def address(answer: Any, what: str) -> str:
     """Return an EIP-55 address."""
     if len(octets(answer, what)) != 20:
         reject_answer(what, answer)
+    return _add_checksum(answer)
+
+
+@lru_cache(maxsize=4_096)  # the same few addresses are in thousands of logs and transactions
+def _add_checksum(answer: str) -> str:
     return to_checksum_address(answer)
 
 

@@ -70,6 +70,7 @@ def test_events_are_read_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert ledger.pages == -(-events // 7) + 2  # an empty page ends them, another look at the end
 
 
+<<<<<<< HEAD
 def test_events_of_a_transaction_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     world = play_signed(tmp_path, "local")
     monkeypatch.setattr("colearn_ledger.audit.reading._EVENTS_AT_ONCE", 3)
@@ -87,16 +88,22 @@ def test_events_of_a_transaction_are_read_together(tmp_path: Path, monkeypatch: 
 
 
 def test_progress_covers_events_transactions_and_files(tmp_path: Path):
+=======
+def test_progress_covers_every_stage_to_its_end(tmp_path: Path):
+>>>>>>> efbbe97 (Resume an audit that was interrupted, with the files that it had fetched)
     world = play(tmp_path, "local", "open")
     seen: list[Progress] = []
     report = audit_experiment(
         world.ledger, world.store(0), world.experiment, report_progress=seen.append
     )
     last = {progress.stage: progress for progress in seen}
-    events = report.counts.events
+    events, rounds = report.counts.events, report.counts.rounds
+    assert list(last) == list(Stage)
     assert last == {
         Stage.EVENTS: Progress(Stage.EVENTS, events),
+        Stage.STATE: Progress(Stage.STATE, rounds),
         Stage.TRANSACTIONS: Progress(Stage.TRANSACTIONS, events, events),
+        Stage.REPLAY: Progress(Stage.REPLAY, events, events),
         Stage.FILES: Progress(Stage.FILES, report.counts.files, report.counts.files),
     }
 
