@@ -83,6 +83,10 @@ class ProofFailed(BadAnswer):
     """A node's answer does not follow from the hash of the trusted block."""
 
 
+class AnswerTooLong(BadAnswer):
+    """A node's answer is longer than this package reads; less has to be asked for at once."""
+
+
 class NodeRefused(ChainError):
     """The node answered a request with an error; the message repeats it."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter, itemgetter
 
-from colearn_ledger.chains.errors import BadAnswer, NodeRefused
+from colearn_ledger.chains.errors import AnswerTooLong, BadAnswer, NodeRefused
 from colearn_ledger.chains.evm.abi import ContractAbi
 from colearn_ledger.chains.evm.event_codec import event_from_log
 from colearn_ledger.chains.evm.node import Block, ChainLog, Node
@@ -103,7 +103,7 @@ class EventReader:
             last = min(read.next_block + size - 1, head.number)
             try:
                 logs = self._node.logs(self._contract, [topic], read.next_block, last)
-            except NodeRefused:  # probably too many blocks or logs at once
+            except (NodeRefused, AnswerTooLong):  # probably too many blocks or logs at once
                 if size == 1:
                     raise
                 size = max(1, min(size, last - read.next_block + 1) // 2)

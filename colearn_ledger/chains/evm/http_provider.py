@@ -19,7 +19,7 @@ from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint
 
 from colearn_ledger.backoff import Backoff
-from colearn_ledger.chains.errors import BadAnswer, NodeRefused
+from colearn_ledger.chains.errors import AnswerTooLong, BadAnswer, NodeRefused
 from colearn_ledger.http import Answer, AnswerTooLarge, HttpClient, HttpError, NotJson
 from colearn_ledger.ledger import LedgerUnavailable
 
@@ -154,7 +154,7 @@ class HttpProvider(BaseProvider):
                 max_bytes=self._config.longest_answer,
             )
         except AnswerTooLarge as error:
-            raise BadAnswer(str(error)) from None
+            raise AnswerTooLong(str(error)) from None
         except HttpError as error:
             raise _Passing(str(error)) from None
         return self._read(answer)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.long_experiments import Shape, open_experiment
 from colearn_ledger.chains.evm import (
     BadAnswer,
+    EvmConfig,
+    EvmLedger,
 )
+from colearn_ledger.chains.evm.http_provider import HttpConfig
 from colearn_ledger.protocol import (
     ExperimentId,
     UnknownExperiment,
@@ -90,3 +95,11 @@ class TestEvents:
         node.overrides["eth_getLogs"] = spoil
         with pytest.raises(BadAnswer):
             ledger.events(experiment)
+
+    def test_answer_that_is_too_long_is_asked_for_in_parts(self, tmp_path: Path):
+        with open_experiment(Shape(40, 3, 1, signed=False), tmp_path) as found:
+            expected = EvmLedger.connect(found.url, found.contract).events(found.id)
+            short = EvmConfig(http=HttpConfig(longest_answer=100_000))
+            ledger = EvmLedger.connect(found.url, found.contract, config=short)
+            assert ledger.events(found.id) == expected
+        assert len(expected) == 1 + 3 + 1 + 40 * 6 + 1
