@@ -70,7 +70,6 @@ def test_events_are_read_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert ledger.pages == -(-events // 7) + 2  # an empty page ends them, another look at the end
 
 
-<<<<<<< HEAD
 def test_events_of_a_transaction_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     world = play_signed(tmp_path, "local")
     monkeypatch.setattr("colearn_ledger.audit.reading._EVENTS_AT_ONCE", 3)
@@ -87,10 +86,7 @@ def test_events_of_a_transaction_are_read_together(tmp_path: Path, monkeypatch: 
     assert sum(map(len, pages)) == len(set.union(*pages))
 
 
-def test_progress_covers_events_transactions_and_files(tmp_path: Path):
-=======
 def test_progress_covers_every_stage_to_its_end(tmp_path: Path):
->>>>>>> efbbe97 (Resume an audit that was interrupted, with the files that it had fetched)
     world = play(tmp_path, "local", "open")
     seen: list[Progress] = []
     report = audit_experiment(
