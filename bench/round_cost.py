@@ -2,8 +2,8 @@
 
 Usage: .venv/bin/python bench/round_cost.py [--learners 5 20 100] [--proposers 1 8 16] [--rounds 5]
 
-All learners run as agents in this process, on a thread per core as in a simulation, with weights of
-1,000 numbers. What a round takes is therefore the price of the protocol: transactions and queries,
+All learners run as agents in this process, in turn as in a simulation, with weights of 1,000
+numbers. What a round takes is therefore the price of the protocol: transactions and queries,
 and for each proposal writing, fetching, checking, hashing and pinning. The ledgers are
 `LocalLedger` (no chain), the compiled contract on an embedded EVM, and the contract on anvil, which
 mines a block for each transaction. The difference from `LocalLedger` is the chain's share.
@@ -33,7 +33,7 @@ from bench.flower_environment import FlowerJob, run_flower, show
 from bench.trivial import TrivialLearner
 from colearn_learner.agent.context import AgentConfig
 from colearn_learner.agent.loop import Agent
-from colearn_learner.agent.turns import count_cores, run_in_turns
+from colearn_learner.agent.turns import run_in_turns
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger, EvmSenderConfig
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.keys.wallet import Wallet
@@ -158,7 +158,7 @@ def run_agents(
             )
             for i, (view, store, learner) in enumerate(zip(views, stores, learners, strict=True))
         ]
-        run_in_turns(agents, threads=count_cores())
+        run_in_turns(agents)
 
 
 def measure_flower(learners: int, rounds: int) -> float:

@@ -1,7 +1,7 @@
 """Run many learners in one process as if on many machines, to develop models.
 
 Every learner has its own wallet, folder, agent and view of the ledger. Learners communicate only
-through the ledger and the store. A few threads run the agents in turn:
+through the ledger and the store. The agents act in turn:
 
     result = simulation.run([make_learner(share) for share in shares], n_rounds=10)
     result.history.plot("rounds.png")
@@ -21,7 +21,7 @@ from typing import Any, Literal
 from colearn_learner.agent.context import AgentConfig
 from colearn_learner.agent.loop import Agent
 from colearn_learner.agent.observation import Action, Observation
-from colearn_learner.agent.turns import count_cores, run_in_turns
+from colearn_learner.agent.turns import run_in_turns
 from colearn_learner.compat.history import results_of
 from colearn_learner.compat.results import Results
 from colearn_learner.errors import LearnerError
@@ -81,8 +81,8 @@ class SimulationConfig:
         keys: private keys, one per learner; by default new ones.
         on_event: called with each observation of the agents, in order.
         agent: configuration of all agents; their names are ``learner 0`` and so on.
-        threads: number of learners that train, or test proposals, at the same time; by default one
-            per core.
+        threads: number of learners that train, or test proposals, at the same time. More than one
+            helps only if their work leaves Python's lock free and does not use all cores by itself.
     """
 
     name: str = "simulation"
@@ -98,7 +98,7 @@ class SimulationConfig:
     keys: Sequence[str | bytes] | None = None
     on_event: Callable[[Observation], None] | None = None
     agent: AgentConfig = field(default_factory=lambda: AgentConfig(poll=0.5, fetch_patience=5.0))
-    threads: int = field(default_factory=count_cores)
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Run the agents of several learners in one process.
 
 With a thread for each agent, a short round would consist of switching between threads, and of
-looking at each other's transactions. Here, a few threads let all agents perform their duties, then
-all look at the ledger again.
+looking at each other's transactions. Here, all agents perform their duties in turn, then all look
+at the ledger again. More than one thread helps only if training leaves Python's lock free and does
+not use all cores by itself.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from queue import SimpleQueue
@@ -19,12 +19,9 @@ _POLL = 0.5
 """Seconds after which the agents act even if the ledger has not changed: a deadline may pass."""
 
 
-def count_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def run_in_turns(agents: Sequence[Agent], stop: StopSignal | None = None, *, threads: int) -> None:
+def run_in_turns(
+    agents: Sequence[Agent], stop: StopSignal | None = None, *, threads: int = 1
+) -> None:
     """Run agents of one ledger until the experiment has ended for all, or ``stop`` is set.
 
     If an agent fails, or Ctrl-C interrupts this function, all agents end after their current step.

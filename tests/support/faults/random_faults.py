@@ -117,13 +117,26 @@ class RandomFaults:
                 assert time.time() < ends, f"too slow:\n{self.describe()}"
                 for place in self.places.values():
                     place.agent.check()
-                if not self._has_fault(CHAIN) and is_enough():
-                    return
+                if not self._has_fault(CHAIN):
+                    if is_enough():
+                        return
+                    self._start_ended()
                 self._begin_one(random)
                 self._end_old(time.time() + random.uniform(0.5, LONGEST_PAUSE))
         finally:
             for active in list(self._active):
                 self._end(active)
+
+    def _start_ended(self) -> None:
+        """Start agents that saw the end of the experiment, if the chain lost the block with it."""
+        for place in self.places.values():
+            process = place.agent.process
+            if (
+                process is not None
+                and process.poll() == 0
+                and self.world.reader.status == "running"
+            ):
+                place.agent.start()
 
     def describe(self) -> str:
         """Return one line for each fault that has ended."""
