@@ -17,7 +17,7 @@ from tests.support import ROOT
 from tests.support.commands import COLEARN, colearn, find_command, list_commands
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-_OF_OTHER_PROGRAMS = {"--cid-version", "--raw-leaves"}
+_OF_OTHER_PROGRAMS = {"--cid-version", "--raw-leaves", "--field", "--rpc-url"}
 
 
 def find_options() -> set[str]:
