@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from colearn_ledger.chains.errors import ProofFailed
-from colearn_ledger.ledger import LedgerUnavailable
 from tests.support.signed_headers import SignedChain, Signer, hash_of
 
 FOUR = [Signer(number) for number in range(1, 5)]
@@ -97,7 +96,7 @@ def test_one_signature_does_not_count_for_several_validators():
 
 def test_unknown_trusted_block_cannot_be_checked():
     chain = SignedChain([FOUR] * 8)
-    with pytest.raises(LedgerUnavailable, match="does not have the trusted block 0101"):
+    with pytest.raises(ProofFailed, match="does not have the trusted block 0101"):
         chain.verify(b"\x01" * 32)
 
 

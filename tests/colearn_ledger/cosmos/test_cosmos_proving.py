@@ -18,7 +18,6 @@ from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.chains.cosmos.proving import ProofFailed
 from colearn_ledger.chains.cosmos.proving.node import ProvenNode
 from colearn_ledger.chains.errors import NodeRefused
-from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Announced, Status, VoteCast
 from tests.support.cosmos_place import start_place
 from tests.support.faults.grpc_gate import GrpcGate
@@ -169,7 +168,7 @@ def test_another_set_of_validators_is_rejected(played: ProvenWorld, gate: GrpcGa
 
 
 def test_unknown_trusted_block_cannot_be_checked(played: ProvenWorld, gate: GrpcGate):
-    with pytest.raises(LedgerUnavailable, match="does not have the trusted block"):
+    with pytest.raises(ProofFailed, match="does not have the trusted block"):
         audit(played, gate, b"\x01" * 32)
 
 

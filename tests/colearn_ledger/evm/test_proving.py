@@ -16,7 +16,6 @@ from colearn_ledger.chains.evm import EvmConfig, EvmLedger, HttpConfig
 from colearn_ledger.chains.evm.node import Node
 from colearn_ledger.chains.evm.proving import ProofFailed, connect_with_proofs
 from colearn_ledger.chains.evm.proving.node import ProvenNode
-from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Status, VoteCast
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
@@ -284,7 +283,7 @@ def test_block_of_another_chain_is_rejected(world: AnvilWorld, proxy: FaultyProx
 
 
 def test_unknown_trusted_block_cannot_be_checked(world: AnvilWorld, proxy: FaultyProxy):
-    with pytest.raises(LedgerUnavailable, match="does not have the trusted block"):
+    with pytest.raises(ProofFailed, match="does not have the trusted block"):
         audit(world, proxy.url, b"\x01" * 32)
 
 

@@ -72,8 +72,8 @@ def connect_with_proofs(
         InvalidParameter: ``contract`` is not an address.
         WrongChain: the node is on another chain than ``config`` requires.
         WrongContract: this package's contract is not at the address.
-        ProofFailed: an answer of the node does not follow from the trusted block.
-        LedgerUnavailable: the node cannot be reached, or does not have the trusted block.
+        ProofFailed: the node does not have the trusted block, or an answer does not follow from it.
+        LedgerUnavailable: the node cannot be reached.
     """
     address = check_account(contract, SigningScheme.ADR036, "contract")
     [url, *_] = list_urls(access.grpc)

@@ -21,7 +21,6 @@ from colearn_ledger.chains.cosmos.proving.merkle import (
 from colearn_ledger.chains.cosmos.records import Block
 from colearn_ledger.chains.cosmos.transactions import hash_transaction
 from colearn_ledger.chains.errors import ProofFailed
-from colearn_ledger.ledger import LedgerUnavailable
 
 _NANOS = 10**9
 _AT_ONCE = 8
@@ -153,8 +152,8 @@ class HeaderChain:
         report_done: called with the number of headers read.
 
     Raises:
-        LedgerUnavailable: the node does not have the trusted block.
-        ProofFailed: the node's newest block does not follow from the trusted one.
+        ProofFailed: the node does not have the trusted block, or its newest block does not follow
+            from it.
     """
 
     def __init__(
@@ -217,7 +216,7 @@ class HeaderChain:
         for header in self._read_back(range(self.end.height - 1, oldest - 1, -1)):
             if header.hash == trusted:
                 return header
-        raise LedgerUnavailable(
+        raise ProofFailed(
             f"{self._source.name} does not have the trusted block {trusted.hex()} among the "
             f"{len(self._headers):,} blocks since the contract was created; check the hash, or ask "
             "another node"

@@ -64,7 +64,7 @@ class ProvenNode(Node):
         report_done: called with the number of headers read.
 
     Raises:
-        LedgerUnavailable: the node cannot be reached, or does not have the trusted block.
+        LedgerUnavailable: the node cannot be reached.
         ProofFailed: the node's newest block does not follow from the trusted one.
     """
 

@@ -13,7 +13,6 @@ from colearn_ledger.chains.evm.answers import hexadecimal, object_of, octets, qu
 from colearn_ledger.chains.evm.node import Block
 from colearn_ledger.chains.evm.proving.encoding import encode_header
 from colearn_ledger.chains.evm.sent_calls import read_entropy
-from colearn_ledger.ledger import LedgerUnavailable
 
 AskAll = Callable[[Sequence[tuple[str, Sequence[Any]]]], list[Any]]
 """Returns a node's results of several requests, in order."""
@@ -59,8 +58,7 @@ class HeaderChain:
         report_done: called with the number of headers read.
 
     Raises:
-        LedgerUnavailable: the node does not have the trusted block.
-        ProofFailed: the node returned another block.
+        ProofFailed: the node does not have the trusted block, or returned another one.
     """
 
     def __init__(
@@ -78,7 +76,7 @@ class HeaderChain:
         self._report_done = report_done
         [answer] = ask([("eth_getBlockByHash", (hexadecimal(trusted), False))])
         if answer is None:
-            raise LedgerUnavailable(
+            raise ProofFailed(
                 f"{name} does not have the trusted block {hexadecimal(trusted)}; check the hash "
                 "and the network, or ask another node"
             )

@@ -38,8 +38,8 @@ class ProvenNode(Node):
         report_done: called with the number of headers read.
 
     Raises:
-        LedgerUnavailable: the node cannot be reached, or does not have the trusted block.
-        ProofFailed: the node returned another block.
+        LedgerUnavailable: the node cannot be reached.
+        ProofFailed: the node does not have the trusted block, or returned another one.
     """
 
     def __init__(
