@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,3 +17,8 @@ def certify(world: World, folder: Path, **options: Any) -> Path:
     source = Source(REFERENCE, audit(world), world.ledger, world.store(0))
     write_certificate(folder, source, **options)
     return folder
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON of a file of a certificate."""
+    return json.loads(path.read_text())

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from Crypto.PublicKey import ECC
 
 from colearn_ledger.audit import certificate
 from colearn_ledger.audit.certificate import (
@@ -25,26 +23,11 @@ from colearn_ledger.history import read_history
 from colearn_ledger.weights.store import ContentUnavailable
 from tests.support.audit_commands import REFERENCE
 from tests.support.audited import audit, play
-from tests.support.certified import certify
+from tests.support.certified import certify, read_json
 from tests.support.lying_ledger import LyingLedger
 from tests.support.toyworld import TowardsTarget, World
 
 FILES = {WEIGHTS, HISTORY, MODEL_CARD, STATEMENT}
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-@pytest.fixture(scope="module")
-def merged(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return play(tmp_path_factory.mktemp("world"), "local", "plural mean")
-
-
-@pytest.fixture(scope="module")
-def written(merged: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("certificate")
-    return certify(merged, folder / "out", key=ECC.generate(curve="Ed25519"))
 
 
 class TestWriting:

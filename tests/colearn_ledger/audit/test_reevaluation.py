@@ -18,11 +18,6 @@ from tests.support.toyworld import World
 HIGHER = ScoreKind("closeness", higher_is_better=True)
 
 
-@pytest.fixture(scope="module")
-def merged(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return play(tmp_path_factory.mktemp("world"), "local", "plural mean")
-
-
 def collect(world: World) -> tuple[AuditReport, list[CheckedWeights]]:
     found: list[CheckedWeights] = []
     report = audit_experiment(

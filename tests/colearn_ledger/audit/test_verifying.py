@@ -16,25 +16,9 @@ from colearn_ledger.audit.certificate import ENVELOPE, STATEMENT
 from colearn_ledger.audit.envelope import read_key, sign_payload
 from colearn_ledger.audit.statement import HISTORY, MODEL_CARD, WEIGHTS
 from colearn_ledger.audit.verifying import NotACertificate, SignatureState, verify_certificate
-from tests.support.audited import play
-from tests.support.certified import certify
+from tests.support.certified import certify, read_json
 from tests.support.signing_keys import CURVES, write_keys
 from tests.support.toyworld import World
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-@pytest.fixture(scope="module")
-def merged(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return play(tmp_path_factory.mktemp("world"), "local", "plural mean")
-
-
-@pytest.fixture(scope="module")
-def written(merged: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("certificate")
-    return certify(merged, folder / "out", key=ECC.generate(curve="Ed25519"))
 
 
 @pytest.fixture
