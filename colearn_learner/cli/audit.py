@@ -119,10 +119,10 @@ def audit(
     scores = None if scorer is None else scorer.compare(report)
     if options.as_json:
         more = {} if scores is None else {"reevaluation": scores.to_dict()}
-        described = {"reference": str(place.reference), **sources.to_dict(), **report.to_dict()}
+        described = {"reference": sources.reference, **sources.to_dict(), **report.to_dict()}
         print_json({**described, **more})
     else:
-        _print_report(place, report, sources)
+        _print_report(report, sources)
     with _explain_failures():
         if store is not None:
             certificate.write(_make_source(sources, report, ledger, store, options))
@@ -160,8 +160,10 @@ def _audit(
 ) -> AuditReport:
     from colearn_ledger.audit import Fetching, audit_experiment
 
-    reference = str(sources.settled.reference)
-    with _keep_files(reference, options) as kept, show_steps("reading the contract") as show:
+    with (
+        _keep_files(sources.reference, options) as kept,
+        show_steps("reading the contract") as show,
+    ):
         report = audit_experiment(
             ledger,
             store,
@@ -204,8 +206,8 @@ def _make_source(
 ) -> Source:
     from colearn_ledger.audit.certificate import Source
 
-    reference = str(sources.settled.reference)
-    return Source(reference, report, ledger, store, options.timeout, sources.explain_trust())
+    trust = sources.explain_trust()
+    return Source(sources.reference, report, ledger, store, options.timeout, trust)
 
 
 def _describe_progress(progress: Progress) -> str:
@@ -213,11 +215,11 @@ def _describe_progress(progress: Progress) -> str:
     return f"{progress.stage.value}: {progress.done:,}{total}"
 
 
-def _print_report(place: Place, report: AuditReport, sources: Sources) -> None:
+def _print_report(report: AuditReport, sources: Sources) -> None:
     found, counts = report.experiment, report.counts
     print_fields(
         [
-            ("experiment", str(place.reference)),
+            ("experiment", sources.reference),
             *sources.describe(),
             ("name", found.params.name),
             ("status", found.status.name.lower()),

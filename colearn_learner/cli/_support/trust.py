@@ -87,6 +87,11 @@ class Sources:
     _views: list[LedgerView] = field(default_factory=list)
 
     @property
+    def reference(self) -> str:
+        """Return the experiment's reference."""
+        return str(self.settled.reference)
+
+    @property
     def experiment(self) -> ExperimentId:
         """Return the experiment's id."""
         return self.places[0].experiment
